@@ -7,17 +7,18 @@ In a conftest.py:
         with Backend.running() as backend:
             yield backend
 
-    backend.create_database("leads")             -> Database(owner_url, url): new and empty; the owner migrates, `url` is data only
-    backend.create_database("leads", like=other) -> a copy of another one with its tables (close its connections first): ~40 ms
+    backend.create_database("leads")              a new Database: `owner_url` may migrate, `url` is data only
+    backend.create_database("leads", like=other)  a copy of another one with its tables (close its connections first)
     backend.drop_database(database)
-    backend.nats_url                             -> administrator: makes streams and durables
-    backend.nats_url_for("leads")                -> the service, with its permissions (connect with names.inbox_prefix("leads"))
-    backend.clear_streams()                      -> no stream is left
-    with backend.outage("nats"): ...             -> the server is down inside, back at the same address afterwards ("postgres" too)
+    backend.nats_url                              the administrator: makes streams and durables
+    backend.nats_url_for("leads")                 the service, with its permissions (needs stack.names.inbox_prefix)
+    backend.clear_streams()                       no stream is left
+    with backend.outage("nats"): ...              the server ("postgres" too) is down inside; then it is back
+                                                  at its address, with its data
 
-Every method blocks and may also be called from a running event loop. Neither server syncs to disk, so that tests are fast.
-`TEST_BACKEND=testcontainers` provides the same from containers (postgres:17, nats:2); without Docker the tests that ask for
-a backend are skipped, and say so.
+Every method blocks and may also be called from a running event loop. Neither server syncs to disk: tests are fast.
+`TEST_BACKEND=testcontainers` provides the same from containers (postgres:17, nats:2); without Docker the tests that ask
+for a backend are skipped, and say so.
 """
 
 import asyncio
@@ -36,12 +37,12 @@ import asyncpg
 import nats
 import pytest
 
+from chassis.settings import SERVICES
 from chassis.stack import databases
 from chassis.stack.databases import Passwords
-from chassis.stack.names import SERVICES
 from chassis.stack.nats_server import ADMIN, NatsServer, configuration
 from chassis.stack.ports import HOST, free_ports
-from chassis.stack.postgres import Postgres
+from chassis.stack.postgres import INITDB_OPTIONS, Postgres
 
 Result = TypeVar("Result")
 ServerName = Literal["postgres", "nats"]
@@ -82,13 +83,15 @@ class Backend:
     def running(cls) -> Iterator["Backend"]:
         """Both servers, for as long as the block lasts."""
         folder = Path(tempfile.mkdtemp(prefix="crm-test-"))
-        containers = os.environ.get("TEST_BACKEND") == "testcontainers"
-        backend = cls(_Containers(folder) if containers else _Embedded(folder))
         try:
-            backend._do(backend._start())
-            yield backend
+            chosen = os.environ.get("TEST_BACKEND")
+            backend = cls(_Containers(folder) if chosen == "testcontainers" else _Embedded(folder))
+            try:
+                backend._do(backend._start())
+                yield backend
+            finally:
+                backend._do(backend._stop())
         finally:
-            backend._do(backend._stop())
             shutil.rmtree(folder, ignore_errors=True)
 
     @property
@@ -158,7 +161,7 @@ class Backend:
         client = await nats.connect(self.nats_url)
         try:
             for stream in await client.jetstream().streams_info():
-                await client.jetstream().delete_stream(stream.config.name)
+                await client.jetstream().delete_stream(str(stream.config.name))
         finally:
             await client.close()
 
@@ -176,22 +179,22 @@ class _Embedded:
 
     def __init__(self, folder: Path) -> None:
         postgres_port, nats_port = free_ports(2)
-        self._folder = folder
-        self._postgres = Postgres(folder / "postgres", postgres_port, password=secrets.token_hex(8), durable=False)
-        self._nats = NatsServer(folder / "nats", nats_port, _nats_passwords(), durable=False)
+        password, log = secrets.token_hex(8), folder / "servers.log"
+        self._postgres = Postgres(folder / "postgres", postgres_port, password, log, durable=False)
+        self._nats = NatsServer(folder / "nats", nats_port, _nats_passwords(), log, durable=False)
         self.postgres_url = self._postgres.url
 
     def nats_url(self, user: str) -> str:
         return self._nats.url(user)
 
     async def start(self, server: ServerName) -> None:
-        if server == "postgres":
-            await self._postgres.start(self._folder / "postgres.log")
-        else:
-            await self._nats.start(self._folder / "nats.log", run_folder=self._folder)
+        await self._server(server).start()
 
     async def stop(self, server: ServerName) -> None:
-        await (self._postgres if server == "postgres" else self._nats).stop()
+        await self._server(server).stop()
+
+    def _server(self, server: ServerName) -> Postgres | NatsServer:
+        return self._postgres if server == "postgres" else self._nats
 
 
 class _Containers:
@@ -210,7 +213,7 @@ class _Containers:
             "postgres": DockerContainer("postgres:17")
             .with_bind_ports(5432, postgres_port)
             .with_env("POSTGRES_PASSWORD", password)
-            .with_env("POSTGRES_INITDB_ARGS", "--encoding=UTF8 --locale-provider=builtin --builtin-locale=C.UTF-8 --locale=C")
+            .with_env("POSTGRES_INITDB_ARGS", " ".join(INITDB_OPTIONS))
             .with_command("postgres -c fsync=off -c max_connections=200 -c jit=off -c timezone=UTC"),
             "nats": DockerContainer("nats:2")
             .with_bind_ports(4222, nats_port)
@@ -225,7 +228,7 @@ class _Containers:
         container = self._containers[server]
         started = container.get_wrapped_container()
         await asyncio.to_thread(started.start if started else container.start)
-        while not await self._answers(server):
+        while not await self._answers(server):  # noqa: ASYNC110 - the fact lies in another process
             await asyncio.sleep(0.1)
 
     async def stop(self, server: ServerName) -> None:
@@ -240,12 +243,12 @@ class _Containers:
             else:
                 await (await nats.connect(self.nats_url(ADMIN), allow_reconnect=False, connect_timeout=2)).close()
             return True
-        except (OSError, asyncio.TimeoutError, asyncpg.PostgresError, nats.errors.Error):
+        except (TimeoutError, OSError, asyncpg.PostgresError, nats.errors.Error):
             return False
 
 
 def _require_docker() -> None:
-    """Skip the test that asked when Docker cannot be reached: TEST_BACKEND chose it, so another backend would be a lie."""
+    """Skip the test that asked when Docker cannot be reached: another backend than the one chosen would be a lie."""
     import docker
     from docker.errors import DockerException
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -53,14 +54,14 @@ def _die_with_parent(death_signal: signal.Signals) -> Callable[[], None] | None:
 
 
 async def stop(process: asyncio.subprocess.Process, steps: Iterable[tuple[signal.Signals, float]]) -> int:
-    """Send each signal in turn, waiting its seconds for the process to end; finally SIGKILL. Returns the exit status."""
+    """Send each signal in turn, waiting its seconds for the process to end; finally SIGKILL. The exit status."""
     for number, seconds in steps:
         if process.returncode is not None:
             return process.returncode
         send(process, number)
         try:
             return await asyncio.wait_for(process.wait(), seconds)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             continue
     send(process, signal.SIGKILL)
     return await process.wait()
@@ -68,10 +69,8 @@ async def stop(process: asyncio.subprocess.Process, steps: Iterable[tuple[signal
 
 def send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
     """Signal a process that may be gone already."""
-    try:
+    with suppress(ProcessLookupError):
         process.send_signal(number)
-    except ProcessLookupError:
-        pass
 
 
 def trim(log: Path) -> None:
@@ -85,19 +84,24 @@ def trim(log: Path) -> None:
 
 
 def left_behind(folder: Path, names: Sequence[str]) -> list[psutil.Process]:
-    """Processes of an earlier start that still work in `folder`, limited to programs whose name starts as one of `names`.
+    """Processes of an earlier start that still work in `folder`, if their program is one of `names`.
 
     The caller holds the lock of the data folder, so nobody living owns them.
     """
     found = []
     for process in psutil.process_iter(["name", "cwd", "status"]):
-        name, cwd = process.info["name"] or "", process.info["cwd"]
-        if cwd and Path(cwd) == folder and name.startswith(tuple(names)) and process.info["status"] != psutil.STATUS_ZOMBIE:
+        name, cwd, status = (process.info[key] for key in ("name", "cwd", "status"))
+        if name in names and cwd and Path(cwd) == folder and status != psutil.STATUS_ZOMBIE:
             found.append(process)
     return found
 
 
-async def wait_gone(processes: Sequence[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Wait until none of `processes` lives; those that still do after `seconds`."""
-    _, alive = await asyncio.to_thread(psutil.wait_procs, processes, timeout=seconds)
-    return list(alive)
+async def end(processes: Sequence[psutil.Process], signals: Iterable[signal.Signals], seconds: float) -> bool:
+    """Send each signal in turn, waiting up to `seconds` after each. Whether one of the processes still lives."""
+    alive = list(processes)
+    for number in signals:
+        for process in alive:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+        _, alive = await asyncio.to_thread(psutil.wait_procs, alive, timeout=seconds)
+    return bool(alive)

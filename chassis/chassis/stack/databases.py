@@ -1,4 +1,4 @@
-"""A database and two roles per service: `<svc>_owner` migrates and owns it, `<svc>` reads and writes rows, nothing more."""
+"""A database and two roles per service: `<svc>_owner` migrates and owns it, `<svc>` reads and writes rows only."""
 
 import asyncio
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ async def ensure(admin_url: str, passwords: dict[str, Passwords]) -> None:
             await create(connection, service, service)
     finally:
         await connection.close()
-    # Also for databases that exist: a start may have been interrupted between the two steps, and a second grant is no change.
+    # Also for databases that exist: a start may have been interrupted in between, and a second grant changes nothing.
     await asyncio.gather(*(grant(admin_url, service, service) for service in passwords))
 
 

@@ -1,16 +1,6 @@
-"""The services and how each spells its name in a folder, in Python, in a setting and in NATS."""
+"""What belongs to a service on NATS: its stream, its subjects, and the inbox it may listen on."""
 
-SERVICES = ("directory", "leads", "sales", "marketing", "service-desk", "contracts", "insights")
-
-
-def package(service: str) -> str:
-    """`service-desk` as Python, proto and SQL identifiers spell it: `service_desk`."""
-    return service.replace("-", "_")
-
-
-def setting(service: str) -> str:
-    """`service-desk` as it ends the name of an environment variable: `SERVICE_DESK`."""
-    return package(service).upper()
+from chassis.settings import package
 
 
 def stream(service: str) -> str:

@@ -1,5 +1,6 @@
 """TCP ports on the loopback interface."""
 
+import random
 import socket
 
 from chassis.stack.errors import StackError
@@ -7,23 +8,34 @@ from chassis.stack.errors import StackError
 HOST = "127.0.0.1"
 
 
+# Below the range from which systems take the ports of outgoing connections: one of those could occupy a chosen port
+# while its server is still starting or being restarted.
+_RANGE = range(20_000, 32_000)
+
+
 def free_port() -> int:
-    """A port nobody listens on now. Another process may take it first: the caller's server then says so when it starts."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on now; another process may take it first, and then the caller's server says so."""
+    return free_ports(1)[0]
 
 
 def free_ports(count: int) -> list[int]:
-    """`count` different free ports: all are held open while they are chosen, so none is handed out twice."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """`count` different free ports, in no order. Raises StackError if there are not so many."""
+    found: list[int] = []
+    for port in random.sample(_RANGE, len(_RANGE)):
+        if _is_free(port):
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise StackError(f"Fewer than {count} ports between {_RANGE.start} and {_RANGE.stop} are free on {HOST}.")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def require_free(port: int, option: str, variable: str) -> None:
@@ -34,4 +46,6 @@ def require_free(port: int, option: str, variable: str) -> None:
         try:
             probe.bind((HOST, port))
         except OSError as problem:
-            raise StackError(f"Port {port} cannot be used ({problem.strerror}): choose another with {option} or {variable}.")
+            raise StackError(
+                f"Port {port} cannot be used ({problem.strerror}): choose another with {option} or {variable}."
+            ) from problem

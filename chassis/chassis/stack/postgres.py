@@ -21,9 +21,16 @@ from chassis.stack.errors import StackError
 from chassis.stack.ports import HOST
 
 MAJOR = "18"
+# Code-point order, the same on every machine, with the Unicode-aware lower() that collation C lacks.
+INITDB_OPTIONS = (
+    "--encoding=UTF8",
+    "--locale=C",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--auth=scram-sha-256",
+)
 START_SECONDS = 30.0  # Crash recovery of a large write-ahead log is what takes long.
-LEFTOVER_SECONDS = 10.0
-STOP_STEPS = ((signal.SIGINT, 5.0), (signal.SIGQUIT, 2.0))  # Fast shutdown, then immediate; never a bare SIGKILL first.
+STOP_STEPS = ((signal.SIGINT, 2.0), (signal.SIGQUIT, 1.0))  # Fast shutdown, then immediate.
 
 _CONFIGURATION = """\
 # Written by the starter at every start; postgresql.conf includes it.
@@ -49,10 +56,13 @@ log_min_duration_statement = 2s
 
 
 class Postgres:
-    """One cluster below `folder`, listening on `port`; `durable=False` trades crash safety for speed (tests only)."""
+    """One cluster in `folder`, listening on `port`, its output in `log`; not `durable` is for tests: fast, no fsync."""
 
-    def __init__(self, folder: Path, port: int, password: str, durable: bool = True) -> None:
-        self.folder, self.port, self.password, self.durable = folder.absolute(), port, password, durable
+    name = "postgres"
+
+    def __init__(self, folder: Path, port: int, password: str, log: Path, durable: bool = True) -> None:
+        self.folder, self.port, self.password = folder.absolute(), port, password
+        self.log, self.durable = log, durable
         self.process: Process | None = None
         self._binaries = _binaries()
         self._launcher = _Launcher(self._binaries)
@@ -62,23 +72,23 @@ class Postgres:
         """The superuser's connection, for making databases and roles."""
         return f"postgresql://postgres:{self.password}@{HOST}:{self.port}/postgres"
 
-    async def start(self, log: Path) -> None:
+    async def start(self) -> None:
         """Make the cluster if there is none, start the server and return when it answers. Raises StackError."""
         if not (self.folder / "PG_VERSION").exists():
             await asyncio.to_thread(self._create)
         self._require_major()
         await self._clear_old_server()
         self._configure()
-        said = log.stat().st_size if log.exists() else 0
+        said = self.log.stat().st_size if self.log.exists() else 0
         self.process = await child.spawn(
             [*self._launcher.prefix, self._binaries / "postgres", "-D", self.folder],
             env=_environment(),
             folder=self.folder.parent,
-            log=log,
+            log=self.log,
             # Fast shutdown when the starter is killed: the next start needs no recovery.
             death_signal=signal.SIGINT,
         )
-        await self._answering(self.process, log, said)
+        await self._answering(self.process, said)
 
     async def stop(self) -> None:
         """Fast shutdown, bounded; safe to call at any time."""
@@ -86,7 +96,7 @@ class Postgres:
             await child.stop(self.process, STOP_STEPS)
 
     def _create(self) -> None:
-        """Run initdb beside the final place and rename: an interrupted initdb leaves nothing that looks like a cluster."""
+        """Run initdb beside the final place and rename: interrupted, it leaves nothing that looks like a cluster."""
         unfinished = self.folder.with_name(self.folder.name + ".new")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700, parents=True)
@@ -96,18 +106,26 @@ class Postgres:
             secret.touch(mode=0o600)
             secret.write_text(self.password)
             self._launcher.own(secret)
-            # Code-point order (the same everywhere) with Unicode-aware lower(): what collation C lacks.
             done = subprocess.run(
-                [*self._launcher.prefix, self._binaries / "initdb", "-D", unfinished, "-U", "postgres", "--encoding=UTF8",
-                 "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--auth=scram-sha-256",
-                 f"--pwfile={secret}"],
-                env=_environment(), cwd=self.folder.parent, capture_output=True, text=True,
-            )  # fmt: skip
+                [
+                    *self._launcher.prefix,
+                    str(self._binaries / "initdb"),
+                    *("-D", str(unfinished), "-U", "postgres", f"--pwfile={secret}"),
+                    *INITDB_OPTIONS,
+                ],
+                check=False,
+                env=_environment(),
+                cwd=self.folder.parent,
+                capture_output=True,
+                text=True,
+            )
         finally:
             secret.unlink(missing_ok=True)
         if done.returncode != 0:
             last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
-            raise StackError(f"Postgres could not create its cluster in {self.folder} (--data-dir, CRM_DATA_DIR): {last}")
+            raise StackError(
+                f"Postgres could not create its cluster in {self.folder} (--data-dir, CRM_DATA_DIR): {last}"
+            )
         with (unfinished / "postgresql.conf").open("a") as settings:
             settings.write("include 'crm.conf'\n")
         unfinished.rename(self.folder)
@@ -123,13 +141,9 @@ class Postgres:
     async def _clear_old_server(self) -> None:
         """End what is left of a server whose starter died: a new one must not meet an old backend in shared memory."""
         old = child.left_behind(self.folder, ["postgres"])
-        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-            for process in old:
-                _signal(process.pid, number)
-            old = await child.wait_gone(old, LEFTOVER_SECONDS / 3)
-        if old:
-            raise StackError(f"An old Postgres (process {old[0].pid}) still works in {self.folder} and does not end.")
-        # No server lives here. After a reboot the number in the file may belong to somebody else, and Postgres would refuse.
+        if await child.end(old, (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL), seconds=3):
+            raise StackError(f"An old Postgres still works in {self.folder} and does not end.")
+        # No server lives here. After a reboot the file's number may be somebody else's, and Postgres would refuse.
         (self.folder / "postmaster.pid").unlink(missing_ok=True)
 
     def _configure(self) -> None:
@@ -138,21 +152,24 @@ class Postgres:
         settings.write_text(_CONFIGURATION.format(host=HOST, port=self.port, durable=durable))
         self._launcher.own(settings)
 
-    async def _answering(self, process: Process, log: Path, said: int) -> None:
+    async def _answering(self, process: Process, said: int) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if process.returncode is not None:
-                raise StackError(f"Postgres did not start: {_complaint(log, said)} ({log})")
+                raise StackError(f"Postgres did not start: {_complaint(self.log, said)} ({self.log})")
             try:
                 await (await asyncpg.connect(self.url, ssl=False, timeout=5)).close()
                 return
-            except (OSError, asyncpg.CannotConnectNowError, asyncio.TimeoutError):
+            except (TimeoutError, OSError, asyncpg.CannotConnectNowError):
                 await asyncio.sleep(0.03)
-            except asyncpg.InvalidPasswordError:
+            except asyncpg.InvalidPasswordError as problem:
                 await self.stop()
-                raise StackError(f"The password in secrets.json is not that of the Postgres cluster in {self.folder}.")
+                raise StackError(
+                    f"The password in secrets.json is not that of the cluster in {self.folder}: "
+                    "put the file back, or choose another folder with --data-dir or CRM_DATA_DIR."
+                ) from problem
         await self.stop()
-        raise StackError(f"Postgres did not answer within {START_SECONDS:.0f} s: see {log}.")
+        raise StackError(f"Postgres did not answer within {START_SECONDS:.0f} s: see {self.log}.")
 
 
 class _Launcher:
@@ -168,14 +185,15 @@ class _Launcher:
         if os.geteuid() != 0:
             return
         namespace = ["unshare", "-U", "--map-user=1000", "--"]
-        unprivileged = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+        # The kernel forgets the death signal of a process that changes its user: setpriv sets it anew.
+        unprivileged = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--pdeathsig=INT", "--"]
         if _works([*namespace, binaries / "postgres", "--version"]):
             self.prefix = namespace
         elif _works([*unprivileged, binaries / "postgres", "--version"]):
             self.prefix, self._uid = unprivileged, 65534
         else:
             raise StackError(
-                "Postgres does not run as root, and here it can neither be put into a user namespace nor run as nobody: "
+                "Postgres does not run as root, and here it can neither have a user namespace nor run as nobody: "
                 "start as an ordinary user or give real servers with DATABASE_URL_<SERVICE>."
             )
 
@@ -199,7 +217,7 @@ def _passable(folder: Path, uid: int) -> bool:
 
 def _works(command: list[str | Path]) -> bool:
     try:
-        return subprocess.run(command, capture_output=True).returncode == 0
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
     except OSError:
         return False
 
@@ -218,13 +236,6 @@ def _binaries() -> Path:
 def _environment() -> dict[str, str]:
     """Ours without PGDATA, PGPORT and their like, which would redirect the server."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def _complaint(log: Path, start: int) -> str:

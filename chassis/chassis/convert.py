@@ -1,0 +1,257 @@
+"""proto ↔ dataclass, by field name. What both sides call the same is carried over; nothing is mapped by hand.
+
+`name` and `etag` of a message are made from a record's id and version. OUTPUT_ONLY fields are never read from a
+request; IMMUTABLE ones only when a record is made.
+"""
+
+import typing
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import fields, is_dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar
+
+from google.api import field_behavior_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type import date_pb2, money_pb2
+
+from chassis.errors import InvalidFields
+from chassis.values import Money, Record
+
+BEHAVIOR = field_behavior_pb2.field_behavior
+M = TypeVar("M", bound=Message)
+R = TypeVar("R")
+NANOS = Decimal(10) ** 9
+PLACES = Decimal("0.0001")
+
+
+# ---- dataclass → message
+
+
+def to_message(value: Any, kind: type[M]) -> M:
+    """A new message of `kind` with every field `value` has under the same name."""
+    message = kind()
+    _writer(type(value), kind.DESCRIPTOR)(value, message)
+    return message
+
+
+@cache
+def _writer(kind: type, descriptor: Descriptor) -> Callable[[Any, Message], None]:
+    names = {item.name for item in fields(kind)}
+    steps: list[Callable[[Any, Message], None]] = []
+    for item in descriptor.fields:
+        if item.name in names:
+            steps.append(_write_field(item))
+        elif item.name == "name" and issubclass(kind, Record):
+            steps.append(lambda value, message: setattr(message, "name", value.name))
+        elif item.name == "etag" and issubclass(kind, Record):
+            steps.append(lambda value, message: setattr(message, "etag", str(value.version)))
+
+    def write(value: Any, message: Message) -> None:
+        for step in steps:
+            step(value, message)
+
+    return write
+
+
+def _write_field(item: FieldDescriptor) -> Callable[[Any, Message], None]:
+    name = item.name
+    if _is_map(item):
+        return lambda value, message: getattr(message, name).update(getattr(value, name))
+    if item.is_repeated:
+        if item.message_type is None:
+            encode = _scalar_out(item)
+            return lambda value, message: getattr(message, name).extend(map(encode, getattr(value, name)))
+        one = _message_out(item.message_type)
+
+        def write_all(value: Any, message: Message) -> None:
+            target = getattr(message, name)
+            for part in getattr(value, name):
+                one(part, target.add())
+
+        return write_all
+    if item.message_type is None:
+        encode = _scalar_out(item)
+        return lambda value, message: setattr(message, name, encode(getattr(value, name)))
+    one = _message_out(item.message_type)
+
+    def write_one(value: Any, message: Message) -> None:
+        part = getattr(value, name)
+        if part is not None:
+            target = getattr(message, name)
+            target.SetInParent()
+            one(part, target)
+
+    return write_one
+
+
+def _scalar_out(item: FieldDescriptor) -> Callable[[Any], Any]:
+    if item.enum_type is not None:
+        numbers = {entry.name: entry.number for entry in item.enum_type.values}
+        return lambda value: numbers[value.name] if isinstance(value, Enum) else value
+    if item.cpp_type == FieldDescriptor.CPPTYPE_STRING and item.type == FieldDescriptor.TYPE_STRING:
+        return lambda value: value or ""
+    return lambda value: value
+
+
+def _message_out(descriptor: Descriptor) -> Callable[[Any, Any], None]:
+    match descriptor.full_name:
+        case "google.protobuf.Timestamp":
+            return lambda value, target: target.FromDatetime(value)
+        case "google.type.Money":
+            return lambda value, target: target.CopyFrom(money_message(value))
+        case "google.type.Date":
+            return lambda value, target: target.MergeFrom(
+                date_pb2.Date(year=value.year, month=value.month, day=value.day)
+            )
+    return lambda value, target: (
+        target.CopyFrom(value) if isinstance(value, Message) else _writer(type(value), descriptor)(value, target)
+    )
+
+
+# ---- message → dataclass
+
+
+def from_message(message: Message, kind: type[R], **given: Any) -> R:
+    """A new dataclass of `kind` from the fields of a request that a caller may set. `given` wins."""
+    hints = typing.get_type_hints(kind)
+    names = {item.name for item in fields(kind)}  # type: ignore[arg-type]
+    values = {
+        item.name: read(message, item, hints[item.name])
+        for item, _ in message.ListFields()
+        if item.name in names and not _has(item, field_behavior_pb2.OUTPUT_ONLY)
+    }
+    return kind(**(values | given))
+
+
+def apply_mask(record: Record, message: Message, paths: Iterable[str], prefix: str = "") -> list[str]:
+    """Sets the fields named by `paths` on a record; returns those that changed, in order.
+
+    An unknown or immutable path is InvalidFields; output fields are passed over (AIP-203).
+    """
+    hints = typing.get_type_hints(type(record))
+    by_name = message.DESCRIPTOR.fields_by_name
+    changed = []
+    for path in dict.fromkeys(paths):
+        item = by_name.get(path)
+        if item is None:
+            raise InvalidFields((f"{prefix}{path}", "is not a field that can be updated"))
+        if path in ("name", "etag") or _has(item, field_behavior_pb2.OUTPUT_ONLY):
+            continue
+        if path not in hints:
+            raise InvalidFields((f"{prefix}{path}", "cannot be updated"))
+        value = read(message, item, hints[path])
+        if value == getattr(record, path):
+            continue
+        if _has(item, field_behavior_pb2.IMMUTABLE):
+            raise InvalidFields((f"{prefix}{path}", "cannot be changed once set"))
+        setattr(record, path, value)
+        changed.append(path)
+    return changed
+
+
+def populated(message: Message) -> list[str]:
+    """The fields that are set: the mask of a gRPC update that gives none."""
+    return [item.name for item, _ in message.ListFields()]
+
+
+def read(message: Message, item: FieldDescriptor, hint: Any) -> Any:
+    """One field of a message as the dataclass has it."""
+    value = getattr(message, item.name)
+    if _is_map(item):
+        return {_text(key, item.name): _text(entry, item.name) for key, entry in value.items()}
+    kind = _inner(hint)
+    if item.is_repeated:
+        return [_in(entry, item, kind) for entry in value]
+    if item.message_type is not None and not message.HasField(item.name):
+        return None
+    return _in(value, item, kind)
+
+
+def _in(value: Any, item: FieldDescriptor, kind: Any) -> Any:
+    if item.message_type is not None:
+        match item.message_type.full_name:
+            case "google.protobuf.Timestamp":
+                return moment(value, item.name)
+            case "google.type.Money":
+                return money(value, item.name)
+            case "google.type.Date":
+                return civil_date(value, item.name)
+        return from_message(value, kind) if is_dataclass(kind) else value
+    if item.enum_type is not None:
+        entry = item.enum_type.values_by_number.get(value)
+        if entry is None:
+            raise InvalidFields((item.name, f"{value} is not one of its values"))
+        return kind[entry.name]
+    return _text(value, item.name) if isinstance(value, str) else value
+
+
+def moment(value: Timestamp, field_path: str) -> datetime:
+    try:
+        return value.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError) as wrong:
+        raise InvalidFields((field_path, "is not a time between the years 1 and 9999")) from wrong
+
+
+def money(value: money_pb2.Money, field_path: str) -> Money:
+    """google.type.Money as a decimal of at most four places."""
+    amount = Decimal(value.units) + Decimal(value.nanos) / NANOS
+    if len(value.currency_code) != 3 or not value.currency_code.isascii() or not value.currency_code.isupper():
+        raise InvalidFields((f"{field_path}.currency_code", "is not an ISO 4217 code of three capital letters"))
+    if abs(value.nanos) >= NANOS or value.units * value.nanos < 0:
+        raise InvalidFields((f"{field_path}.nanos", "must be below one unit and have the sign of units"))
+    if amount != amount.quantize(PLACES) or abs(amount) >= Decimal(10) ** 15:
+        raise InvalidFields((field_path, "has more than four decimals or fifteen digits before them"))
+    return Money(amount=amount.quantize(PLACES), currency=value.currency_code)
+
+
+def money_message(value: Money) -> money_pb2.Money:
+    units = int(value.amount)
+    return money_pb2.Money(
+        currency_code=value.currency, units=units, nanos=int((value.amount - units) * NANOS)
+    )
+
+
+def civil_date(value: date_pb2.Date, field_path: str) -> date:
+    try:
+        return date(value.year, value.month, value.day)
+    except ValueError as wrong:
+        raise InvalidFields((field_path, "is not a full calendar date")) from wrong
+
+
+def _text(value: str, field_path: str) -> str:
+    """Text in NFC, so that what looks equal is equal."""
+    if not isinstance(value, str):
+        return value
+    if "\0" in value:
+        raise InvalidFields((field_path, "contains a NUL character"))
+    return value if value.isascii() else unicodedata.normalize("NFC", value)
+
+
+def _inner(hint: Any) -> Any:
+    """`X | None` and `list[X]` → `X`."""
+    arguments = [item for item in typing.get_args(hint) if item is not type(None)]
+    return arguments[0] if arguments else hint
+
+
+def _is_map(item: FieldDescriptor) -> bool:
+    return item.message_type is not None and item.message_type.GetOptions().map_entry
+
+
+def _has(item: FieldDescriptor, behavior: int) -> bool:
+    return behavior in _behaviors(item)
+
+
+@cache
+def _behaviors(item: FieldDescriptor) -> frozenset[int]:
+    return frozenset(item.GetOptions().Extensions[BEHAVIOR])
+
+
+def message_class(descriptor: Descriptor) -> type[Message]:
+    return GetMessageClass(descriptor)

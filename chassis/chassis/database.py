@@ -1,0 +1,270 @@
+"""The database of one service: a pool, compiled statements, and the tables every service has.
+
+Statements are composed with SQLAlchemy Core, compiled once and run on asyncpg. The pool does not reset connections
+when they come back (a round trip each time), so nothing session-scoped may run on it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from enum import Enum
+from typing import Any
+
+import asyncpg
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.expression import BindParameter, Executable
+
+from chassis.errors import DatabaseAway, FilterTooBroad
+from chassis.records import DIALECT
+from chassis.telemetry import client_span
+
+LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError)
+LOST += (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.TooManyConnectionsError)
+ACQUIRE_SECONDS = 0.8  # a caller is told within a second that the database is away
+QUERY_SECONDS = 2.0  # a list that takes longer needs a better filter
+
+TIME = DateTime(timezone=True)
+
+
+def record_columns(*, slug: bool = False) -> list[Column[Any]]:
+    """The columns of `values.Record`; `slug` for records named by people instead of by UUID."""
+    key = Column("id", Text(collation="C") if slug else UUID(as_uuid=False), primary_key=True)
+    return [
+        key,
+        Column("version", BigInteger, nullable=False),
+        Column("create_time", TIME, nullable=False),
+        Column("update_time", TIME, nullable=False),
+    ]
+
+
+def customer_columns() -> list[Column[Any]]:
+    """The columns of `values.CustomerRecord`."""
+    return [
+        *record_columns(),
+        Column("owner", Text(collation="C"), nullable=False, info={"filter": True}),
+        Column("team", Text(collation="C"), nullable=False, info={"filter": True}),
+        Column("journey_id", UUID(as_uuid=False), info={"filter": True}),
+        Column("external_ids", JSONB, nullable=False, info={"filter": True}),
+    ]
+
+
+def enum_column(name: str, kind: type[Enum]) -> Column[Any]:
+    """A column that keeps an enum's name and can be filtered by it."""
+    return Column(name, Text(collation="C"), nullable=False, info={"filter": True, "values": [item.name for item in kind]})
+
+
+def listed(table: Table, *columns: str) -> None:
+    """Gives a table an index for lists filtered by each of `columns`, newest first."""
+    for name in columns:
+        Index(f"{table.name}_{name}_id", table.columns[name], table.columns["id"].desc())
+
+
+SPINE = MetaData()
+
+outbox = Table(
+    "outbox",
+    SPINE,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("journey_id", UUID(as_uuid=False)),
+    Column("actor", Text, nullable=False),
+    Column("event_time", TIME, nullable=False),
+    Column("record_time", TIME, nullable=False),
+    Column("traceparent", Text, nullable=False),
+    Column("causation_id", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("elapsed_us", BigInteger, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("position", BigInteger),  # the stream's sequence number; null until published
+    postgresql_partition_by="RANGE (id)",  # UUIDv7 begins with the time: a range of ids is a month
+)
+Index("outbox_unpublished", outbox.c.id, postgresql_where=outbox.c.position.is_(None))
+Index("outbox_position", outbox.c.position)
+
+relay_mark = Table(
+    "relay_mark",
+    SPINE,
+    Column("stream", Text, primary_key=True),
+    Column("created", Text, nullable=False),  # tells one stream of this name from the next
+    Column("last_position", BigInteger, nullable=False),
+)
+epoch = Table("epoch", SPINE, Column("id", UUID(as_uuid=False), primary_key=True))
+inbox = Table(
+    "inbox",
+    SPINE,
+    Column("event_id", UUID(as_uuid=False), primary_key=True),
+    Column("receive_time", TIME, nullable=False),
+)
+inbox_latest = Table(
+    "inbox_latest",
+    SPINE,
+    Column("reaction", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("epoch", UUID(as_uuid=False), nullable=False),
+    Column("version", BigInteger, nullable=False),
+)
+dead_letter = Table(
+    "dead_letter",
+    SPINE,
+    Column("event_id", UUID(as_uuid=False), primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("headers", JSONB, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("trace_id", Text, nullable=False),
+    Column("deliveries", Integer, nullable=False),
+    Column("create_time", TIME, nullable=False),
+    Column("settle_time", TIME),
+    Column("discard_reason", Text, nullable=False, server_default=""),
+)
+Index("dead_letter_open", dead_letter.c.create_time, postgresql_where=dead_letter.c.settle_time.is_(None))
+request = Table(
+    "request",
+    SPINE,
+    Column("caller", Text, primary_key=True),
+    Column("method", Text, primary_key=True),
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("answer", LargeBinary),  # null: read `subject` again (the answer of a saga changes)
+    Column("subject", Text, nullable=False),
+    Column("create_time", TIME, nullable=False),
+)
+Index("request_create_time", request.c.create_time)
+external_id = Table(
+    "external_id",
+    SPINE,
+    Column("collection", Text(collation="C"), primary_key=True),
+    Column("system", Text(collation="C"), primary_key=True),
+    Column("kind", Text(collation="C"), primary_key=True),
+    Column("key", Text(collation="C"), primary_key=True),
+    Column("record_id", Text(collation="C"), nullable=False),
+)
+saga = Table(
+    "saga",
+    SPINE,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("journey_id", UUID(as_uuid=False)),
+    Column("actor", Text, nullable=False),
+    Column("traceparent", Text, nullable=False),
+    Column("data", JSONB, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("due_time", TIME),  # null: finished
+    Column("create_time", TIME, nullable=False),
+)
+Index("saga_due", saga.c.due_time, postgresql_where=saga.c.due_time.isnot(None))
+member = Table(
+    "member",
+    SPINE,
+    Column("name", Text(collation="C"), primary_key=True),
+    Column("subject", Text(collation="C"), nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("roles", JSONB, nullable=False),
+    Column("active", Boolean, nullable=False),
+    UniqueConstraint("subject"),
+)
+Index("member_team", member.c.team)
+team = Table(
+    "team",
+    SPINE,
+    Column("name", Text(collation="C"), primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("parent", Text, nullable=False),
+)
+
+
+class Query:
+    """A Core statement compiled once. Parameters are given by name."""
+
+    def __init__(self, statement: Executable) -> None:
+        given = [item.key for item in visitors.iterate(statement) if isinstance(item, BindParameter) and item.required]
+        state = statement.compile(dialect=DIALECT).construct_expanded_state(dict.fromkeys(given))
+        self.sql = state.statement
+        self._order = list(state.positiontup or ())
+        self._fixed = dict(state.parameters)
+
+    def arguments(self, parameters: dict[str, Any]) -> list[Any]:
+        return [parameters.get(name, self._fixed.get(name)) for name in self._order]
+
+
+class Database:
+    """The pool. Losing the server is told as DatabaseAway within a second."""
+
+    def __init__(self, url: str, size: int) -> None:
+        self._url, self._size = url, size
+        self._pool: asyncpg.Pool | None = None
+        self.epoch = ""
+
+    async def open(self) -> None:
+        async def keep(connection: asyncpg.Connection) -> None:
+            """In place of the round trip that resets a connection on release."""
+
+        self._pool = await asyncpg.create_pool(
+            self._url, min_size=2, max_size=self._size, reset=keep, command_timeout=30, timeout=ACQUIRE_SECONDS
+        )
+        self.epoch = str(await self._pool.fetchval("SELECT id FROM epoch ORDER BY id DESC LIMIT 1"))
+
+    async def close(self) -> None:
+        if self._pool:
+            try:
+                await asyncio.wait_for(self._pool.close(), 3)
+            except TimeoutError:
+                self._pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of the pool. A server that is away is told, not waited for."""
+        assert self._pool is not None
+        try:
+            connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+        except (*LOST, TimeoutError) as lost:
+            raise DatabaseAway() from lost
+        try:
+            yield connection
+        except LOST as lost:
+            raise DatabaseAway() from lost
+        finally:
+            await self._pool.release(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        """BEGIN … COMMIT; rolls back on any error."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def fetch(
+        self, sql: str, arguments: Sequence[Any], on: asyncpg.Connection | None = None, limit_seconds: float | None = None
+    ) -> list[asyncpg.Record]:
+        """Runs one statement, on the given connection or on one of the pool."""
+        with client_span("postgresql", sql):
+            try:
+                if on is not None:
+                    return await on.fetch(sql, *arguments, timeout=limit_seconds)
+                async with self.connection() as connection:
+                    return await connection.fetch(sql, *arguments, timeout=limit_seconds)
+            except TimeoutError as late:
+                if limit_seconds is None:
+                    raise
+                raise FilterTooBroad() from late

@@ -1,0 +1,209 @@
+"""The consumer: takes events of other services, runs each reaction once, and gives up on what never works.
+
+The inbox row is written in the reaction's own transaction and the message acknowledged only after its commit, so an
+event delivered twice has one effect. What fails every delivery becomes a dead letter; the stream goes on.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+import asyncpg
+import msgspec
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+
+from chassis import telemetry
+from chassis.database import Database
+from chassis.errors import DatabaseAway
+from chassis.events import Event, JunkEvent, Keep, Reaction, decode, stream
+from chassis.identity import service_caller
+from chassis.telemetry import log
+from chassis.values import is_uuid, new_id
+from chassis.work import Context, LostRace, Work
+
+BATCH = 200
+LANES = 8  # records handled side by side; one record's events stay in order
+PULL_SECONDS = 5.0
+MOST_DELIVERIES = 6
+BACKOFF_SECONDS = (0.2, 1, 3, 10, 30)
+RACES = 5  # tries before a lost race counts as a failed delivery
+IN_PROGRESS_SECONDS = 10.0
+
+TAKE_IN = "INSERT INTO inbox (event_id, receive_time) VALUES ($1::uuid, now()) ON CONFLICT DO NOTHING RETURNING 1"
+NEWER = (
+    "INSERT INTO inbox_latest (reaction, subject, epoch, version) VALUES ($1::text, $2::text, $3::uuid, $4::bigint)"
+    " ON CONFLICT (reaction, subject) DO UPDATE SET epoch = excluded.epoch, version = excluded.version"
+    " WHERE excluded.epoch > inbox_latest.epoch"
+    " OR (excluded.epoch = inbox_latest.epoch AND excluded.version > inbox_latest.version) RETURNING 1"
+)
+BURY = (
+    "INSERT INTO dead_letter (event_id, type, subject, headers, payload, error, trace_id, deliveries, create_time)"
+    " VALUES ($1::uuid, $2::text, $3::text, $4::jsonb, $5::bytea, $6::text, $7::text, $8::integer, now())"
+    " ON CONFLICT (event_id) DO UPDATE SET error = excluded.error, deliveries = excluded.deliveries"
+)
+
+
+class Inbox:
+    """Applies events to this service, whoever brings them: the stream, a replay, a rebuild."""
+
+    def __init__(self, context: Context, reactions: Sequence[Reaction]) -> None:
+        self._context, self.reactions = context, list(reactions)
+
+    def reacting(self, type_name: str) -> list[Reaction]:
+        return [reaction for reaction in self.reactions if not reaction.types or type_name in reaction.types]
+
+    async def apply(self, event: Event) -> bool:
+        """Runs the reactions to one event in one transaction; False if it had been applied before."""
+        for attempt in range(RACES):
+            try:
+                async with self._context.database.transaction() as connection:
+                    return await self.apply_on(connection, event)
+            except LostRace:
+                if attempt == RACES - 1:
+                    raise
+                await asyncio.sleep(0.01 * 2**attempt)
+        return False
+
+    async def apply_on(self, connection: asyncpg.Connection, event: Event) -> bool:
+        """The same on a connection whose transaction the caller holds."""
+        if not await connection.fetchval(TAKE_IN, event.id):
+            return False
+        caller = service_caller(self._context.service)
+        for reaction in self.reacting(event.type):
+            if reaction.keep is Keep.LATEST and not await connection.fetchval(
+                NEWER, reaction.name, event.subject, event.epoch, event.version
+            ):
+                continue
+            work = Work(self._context, caller, operation=reaction.name, event=event, connection=connection)
+            await reaction.run(event.message, work)
+            work.prepare()
+            await work.commit()
+        return True
+
+
+class Consumer:
+    """Pulls one producer's stream through a durable named after this service."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        service: str,
+        producer: str,
+        database: Database,
+        client: Client,
+        committed: Callable[[], None],
+    ) -> None:
+        """`committed` is called after each batch: its reactions may have written events."""
+        self._inbox, self._service, self._producer, self._database = inbox, service, producer, database
+        self._committed = committed
+        self._jetstream: JetStreamContext = client.jetstream()
+        self._stopping = False
+        self.applied = 0
+
+    async def run(self) -> None:
+        """Pulls until stopped; waits and goes on when NATS is away or the durable is not made yet."""
+        subscription = None
+        while not self._stopping:
+            try:
+                if subscription is None:
+                    subscription = await self._jetstream.pull_subscribe_bind(
+                        durable=self._service, stream=stream(self._producer)
+                    )
+                batch = await subscription.fetch(BATCH, timeout=PULL_SECONDS)
+            except (nats.errors.TimeoutError, TimeoutError):
+                continue
+            except (nats.errors.Error, nats.js.errors.Error, OSError) as away:
+                log.warning("no events from %s: %s", self._producer, away)
+                subscription = None
+                await asyncio.sleep(1)
+                continue
+            await self._apply_batch(batch)
+            self._committed()
+
+    def stop(self) -> None:
+        self._stopping = True
+
+    async def _apply_batch(self, batch: list[Msg]) -> None:
+        """Lanes side by side; events of one record stay in one lane, in order."""
+        lanes: dict[int, list[Msg]] = defaultdict(list)
+        for message in batch:
+            lanes[hash((message.headers or {}).get("ce-partitionkey", "")) % LANES].append(message)
+        still_at_it = asyncio.create_task(self._keep_alive(batch))
+        try:
+            await asyncio.gather(*(self._lane(lane) for lane in lanes.values()))
+        finally:
+            still_at_it.cancel()
+
+    async def _keep_alive(self, batch: list[Msg]) -> None:
+        """Tells the server that a slow batch is being worked on, so that it is not delivered again."""
+        while True:
+            await asyncio.sleep(IN_PROGRESS_SECONDS)
+            for message in batch:
+                if not message.is_acked:
+                    await message.in_progress()
+
+    async def _lane(self, messages: list[Msg]) -> None:
+        for message in messages:
+            if self._stopping:
+                await message.nak()
+                continue
+            await self._one(message)
+
+    async def _one(self, message: Msg) -> None:
+        deliveries = message.metadata.num_delivered or 1
+        values = dict(message.headers or {})
+        error: Exception
+        try:
+            event = decode(values, message.data, message.metadata.sequence.stream)
+        except JunkEvent as junk:
+            await self._bury(message, values, deliveries, junk, telemetry.trace_id())
+            return
+        with telemetry.span(
+            f"react {event.type}",
+            telemetry.SpanKind.CONSUMER,
+            traceparent="",
+            linked=event.traceparent,
+            **{telemetry.EVENT_ID: event.id, telemetry.JOURNEY: event.journey_id, telemetry.RECORD: event.subject},
+        ):
+            try:
+                await self._inbox.apply(event)
+                await message.ack()
+                self.applied += 1
+                return
+            except DatabaseAway:
+                await message.nak(delay=1)  # not the event's fault: no delivery is counted against it for good
+                return
+            except Exception as failed:
+                error = failed
+            log.error("event %s %s failed", event.type, event.id, exc_info=error)
+            if deliveries >= MOST_DELIVERIES:
+                await self._bury(message, values, deliveries, error, telemetry.trace_id())
+            else:
+                await message.nak(delay=BACKOFF_SECONDS[min(deliveries, len(BACKOFF_SECONDS)) - 1])
+
+    async def _bury(
+        self, message: Msg, values: dict[str, str], deliveries: int, error: Exception, trace_id: str
+    ) -> None:
+        """Keeps what cannot be applied, with the reason, and lets the stream go on."""
+        event_id = values.get("ce-id", "")
+        row = [
+            event_id if is_uuid(event_id) else new_id(),
+            values.get("ce-type", message.subject),
+            values.get("ce-subject", ""),
+            msgspec.json.encode(values).decode(),
+            message.data,
+            f"{type(error).__name__}: {error}"[:2000],
+            trace_id,
+            deliveries,
+        ]
+        try:
+            await self._database.fetch(BURY, row)
+        except Exception as away:
+            log.error("a dead letter could not be kept; it is delivered again", exc_info=away)
+            await message.nak(delay=5)
+            return
+        await message.term()

@@ -1,0 +1,117 @@
+"""The relay: publishes what the outbox holds, each row at least once, in the order of ids as far as commits allow.
+
+A row is marked with its stream position only after JetStream acknowledged it. The relay remembers which stream it
+published to and how far: if NATS came back with an empty folder, or an older one, it publishes again what is missing.
+"""
+
+import asyncio
+import contextlib
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+from chassis.database import Database
+from chassis.events import headers, stream
+from chassis.telemetry import log
+
+BATCH = 500
+POLL_SECONDS = 1.0
+ACK_SECONDS = 5.0
+CHECK_SECONDS = 5.0  # how often the stream is asked whether it is still the one we know
+
+TAKE = "SELECT * FROM outbox WHERE position IS NULL ORDER BY id LIMIT $1::bigint FOR UPDATE SKIP LOCKED"
+MARK = (
+    "UPDATE outbox SET position = published.position"
+    " FROM unnest($1::uuid[], $2::bigint[]) AS published(id, position) WHERE outbox.id = published.id"
+)
+KNOWN = "SELECT created, last_position FROM relay_mark WHERE stream = $1::text"
+REMEMBER = (
+    "INSERT INTO relay_mark (stream, created, last_position) VALUES ($1::text, $2::text, $3::bigint)"
+    " ON CONFLICT (stream) DO UPDATE SET created = excluded.created,"
+    " last_position = CASE WHEN relay_mark.created = excluded.created"
+    " THEN greatest(relay_mark.last_position, excluded.last_position) ELSE excluded.last_position END"
+)
+FORGET = "UPDATE outbox SET position = NULL WHERE position > $1::bigint"
+RESET_MARK = "UPDATE relay_mark SET created = $2::text, last_position = $3::bigint WHERE stream = $1::text"
+WAITING = "SELECT count(*) AS waiting FROM (SELECT 1 FROM outbox WHERE position IS NULL LIMIT 10000) rows"
+READ = "SELECT * FROM outbox WHERE position > $1::bigint ORDER BY position LIMIT $2::bigint"
+
+AWAY = (OSError, TimeoutError, nats.errors.Error)
+
+
+class Relay:
+    """Runs inside the service process. `wake()` after each commit; polling is only the fallback."""
+
+    def __init__(self, service: str, database: Database, client: Client) -> None:
+        self._service, self._database, self._client = service, database, client
+        self._jetstream: JetStreamContext = client.jetstream(timeout=ACK_SECONDS, publish_async_max_pending=BATCH * 2)
+        self._wakeup = asyncio.Event()
+        self._stream_known_until = 0.0
+        self._created = ""
+        self._stopping = False
+
+    def wake(self) -> None:
+        self._wakeup.set()
+
+    async def run(self) -> None:
+        """Publishes until stopped; waits and goes on when the database or NATS is away."""
+        while not self._stopping:
+            try:
+                moved = await self._publish_batch()
+            except asyncio.CancelledError:
+                raise
+            except Exception as away:
+                expected = isinstance(away, AWAY) or "DatabaseAway" in type(away).__name__
+                log.warning("relay waits: %s", away or type(away).__name__, exc_info=None if expected else away)
+                self._stream_known_until = 0.0
+                moved = 0
+                await asyncio.sleep(0.2)
+            if moved < BATCH and not self._stopping:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wakeup.wait(), POLL_SECONDS)
+                self._wakeup.clear()
+
+    async def stop(self) -> None:
+        """Lets the running batch finish."""
+        self._stopping = True
+        self._wakeup.set()
+
+    async def waiting(self) -> int:
+        """How many rows are not published yet, counted up to 10,000."""
+        return int((await self._database.fetch(WAITING, []))[0]["waiting"])
+
+    async def _publish_batch(self) -> int:
+        await self._recognise_stream()
+        async with self._database.transaction() as connection:
+            rows = await connection.fetch(TAKE, BATCH)
+            if not rows:
+                return 0
+            pending = [
+                await self._jetstream.publish_async(
+                    row["type"], row["payload"], headers=headers(row, self._service, self._database.epoch)
+                )
+                for row in rows
+            ]
+            acks = await asyncio.wait_for(asyncio.gather(*pending), ACK_SECONDS)
+            await connection.execute(MARK, [row["id"] for row in rows], [ack.seq for ack in acks])
+            await connection.execute(REMEMBER, stream(self._service), self._created, max(ack.seq for ack in acks))
+        return len(rows)
+
+    async def _recognise_stream(self) -> None:
+        """Notices a stream that is new or shorter than what we published, and makes those rows unpublished again."""
+        now = asyncio.get_running_loop().time()
+        if now < self._stream_known_until:
+            return
+        info = await self._jetstream.stream_info(stream(self._service))
+        created, last = str(info.created), info.state.last_seq
+        known = await self._database.fetch(KNOWN, [stream(self._service)])
+        if known and (known[0]["created"] != created or known[0]["last_position"] > last):
+            same = known[0]["created"] == created
+            log.warning("the stream is %s; publishing again", "shorter than it was" if same else "a new one")
+            async with self._database.transaction() as connection:
+                await connection.execute(FORGET, last if same else 0)
+                await connection.execute(RESET_MARK, stream(self._service), created, last)
+        self._created = created
+        self._stream_known_until = now + CHECK_SECONDS

@@ -1,0 +1,108 @@
+"""Dataclass ↔ row: how a record of the domain is stored, derived once from its fields and its table.
+
+A field is stored in the column of its name. Money takes two columns (`amount`, `amount_currency`), enums their
+name, lists, dicts and nested dataclasses a JSONB column.
+"""
+
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from enum import Enum
+from typing import Any
+
+import msgspec
+from sqlalchemy import Column, Table
+from sqlalchemy.dialects import postgresql
+
+from chassis.values import Money, Record
+
+DIALECT = postgresql.asyncpg.dialect()
+PLAIN = (str, int, bool, float, datetime, date)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One dataclass field: its columns, how it is written and how it is read."""
+
+    name: str
+    columns: tuple[str, ...]
+    dump: Callable[[Any], tuple[Any, ...]]
+    load: Callable[..., Any]
+
+
+class Mapper:
+    """How one kind of record is stored. `columns` is the order of every row this class writes."""
+
+    def __init__(self, kind: type[Record], table: Table) -> None:
+        self.kind, self.table = kind, table
+        hints = typing.get_type_hints(kind)
+        self.fields = [_field(item.name, hints[item.name], table) for item in fields(kind)]
+        self.columns = [column for item in self.fields for column in item.columns]
+        unmapped = {column.name for column in table.columns} - set(self.columns)
+        if unmapped:
+            raise TypeError(f"{table.name}: no field of {kind.__name__} fills {sorted(unmapped)}")
+        self.casts = {name: sql_type(table.columns[name]) for name in self.columns}
+        self.has_owner = "owner" in self.casts
+        self.has_archive = "archive_time" in self.casts
+
+    def dump(self, record: Record) -> list[Any]:
+        """The row of a record, in the order of `columns`."""
+        row: list[Any] = []
+        for item in self.fields:
+            row += item.dump(getattr(record, item.name))
+        return row
+
+    def load(self, row: Mapping[str, Any]) -> Record:
+        return self.kind(
+            **{item.name: item.load(*(row[column] for column in item.columns)) for item in self.fields}
+        )
+
+
+def sql_type(column: Column[Any]) -> str:
+    """The column's type as SQL, for casts of parameters."""
+    return column.type.compile(DIALECT).split(" COLLATE")[0]
+
+
+def mappers(tables: Mapping[type[Record], Table]) -> dict[type[Record], Mapper]:
+    return {kind: Mapper(kind, table) for kind, table in tables.items()}
+
+
+def _field(name: str, hint: Any, table: Table) -> Field:
+    kind = _unwrapped(hint)
+    if kind is Money:
+        return Field(name, (name, f"{name}_currency"), _dump_money, _load_money)
+    if name not in table.columns:
+        raise TypeError(f"{table.name}: no column for the field {name}")
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return Field(name, (name,), lambda value: (value.name,), lambda stored: kind[stored])
+    if kind is str and sql_type(table.columns[name]) == "UUID":
+        return Field(name, (name,), lambda value: (value or None,), lambda stored: str(stored) if stored else "")
+    if kind in PLAIN:
+        return Field(name, (name,), lambda value: (value,), lambda stored: stored)
+    return Field(name, (name,), lambda value: (_json(value),), lambda stored: msgspec.json.decode(stored, type=hint))
+
+
+def _unwrapped(hint: Any) -> Any:
+    """`X | None` → `X`."""
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        return next(item for item in typing.get_args(hint) if item is not type(None))
+    return hint
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value, order="deterministic").decode()
+
+
+def _dump_money(value: Money | None) -> tuple[Any, ...]:
+    return (value.amount, value.currency) if value else (None, None)
+
+
+def _load_money(amount: Any, currency: str | None) -> Money | None:
+    return Money(amount=amount, currency=currency) if currency else None
+
+
+def placeholders(casts: Sequence[str], first: int) -> str:
+    """`$3::text, $4::uuid` …: parameters with their types, so that Postgres never has to guess."""
+    return ", ".join(f"${number}::{cast}" for number, cast in enumerate(casts, first))

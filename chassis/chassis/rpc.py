@@ -1,0 +1,284 @@
+"""The edge: what happens around every handler, in order.
+
+trace → deadline → identity → permission → validate → work → handler → commit → error → one log line. A handler is
+`async def QualifyLead(self, request, work)` on a plain class; it returns a record, a page or a message.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+import grpc.aio
+from crm.options.v1 import options_pb2
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+
+from chassis import convert, telemetry
+from chassis.errors import (
+    Aborted,
+    CallTooLate,
+    CrmError,
+    InvalidFields,
+    RequestIdReused,
+    StaleEtag,
+    Unavailable,
+)
+from chassis.identity import Caller, Tokens
+from chassis.saga import Sagas
+from chassis.statuses import to_status
+from chassis.telemetry import log
+from chassis.values import Record
+from chassis.work import Context, LostRace, Page, RequestId, RequestTaken, Work
+
+DEFAULT_SECONDS, LONGEST_SECONDS = 10.0, 30.0
+LONGEST_INTERNAL_SECONDS = 600.0  # a rebuild, a replay: asked for by ops, never by users
+SHORTEST_SECONDS = 0.1  # less cannot be kept; refuse at once
+SPARE_SECONDS = 0.02  # kept back to say which call was late
+SAGA_SPARE_SECONDS = 0.5  # kept back to read the record again after waiting for its saga
+RACES = 3
+
+ANSWERED = "SELECT digest, answer, subject FROM request WHERE caller = $1::text AND method = $2::text AND id = $3::uuid"
+
+
+class Busy(Aborted):
+    """Too many others change this record at the moment; repeat the call."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One RPC: its contract, read from the descriptors, and the handler that keeps it."""
+
+    path: str
+    permission: str
+    internal: bool
+    request: type[Message]
+    answer: type[Message]
+    handler: Callable[[Any, Work], Any]
+    has_request_id: bool
+    resource_field: str  # of an Update request; else empty
+
+    @classmethod
+    def read(cls, descriptor: MethodDescriptor, service: ServiceDescriptor, servicer: object) -> "Method":
+        options = descriptor.GetOptions()
+        names = [item.name for item in descriptor.input_type.fields]
+        return cls(
+            path=f"{service.full_name}/{descriptor.name}",
+            permission=options.Extensions[options_pb2.permission],
+            internal=options.Extensions[options_pb2.internal],
+            request=convert.message_class(descriptor.input_type),
+            answer=convert.message_class(descriptor.output_type),
+            handler=getattr(servicer, descriptor.name),
+            has_request_id="request_id" in names,
+            resource_field=names[0] if "update_mask" in names else "",
+        )
+
+
+def methods_of(services: Iterable[tuple[ServiceDescriptor, object]]) -> list[Method]:
+    return [
+        Method.read(method, service, servicer) for service, servicer in services for method in service.methods
+    ]
+
+
+def violations(message: Message) -> list[tuple[str, str]]:
+    """What the contract's rules say against a message: (field path, description) pairs."""
+    import protovalidate  # here and nowhere else: it is the only user of its protobuf runtime
+
+    return [(_path(found.proto.field), found.proto.message) for found in protovalidate.collect_violations(message)]
+
+
+def _path(field_path: Any) -> str:
+    parts = []
+    for element in field_path.elements if field_path else ():
+        subscript = element.subscript
+        inside = f"[{subscript.value}]" if subscript else ""
+        parts.append(f"{element.field_name}{inside}")
+    return ".".join(parts)
+
+
+class Edge:
+    """Runs the methods of one service."""
+
+    def __init__(
+        self, context: Context, tokens: Tokens, sagas: Sagas, committed: Callable[[], None], methods: Sequence[Method]
+    ) -> None:
+        self._context, self._tokens, self._sagas, self._committed = context, tokens, sagas, committed
+        self._methods = methods
+        self.calls: dict[tuple[str, str], int] = {}  # (method, code) → how often, for /metrics
+
+    def handlers(self) -> list[grpc.GenericRpcHandler]:
+        by_service: dict[str, dict[str, grpc.RpcMethodHandler]] = {}
+        for method in self._methods:
+            service, name = method.path.split("/")
+            by_service.setdefault(service, {})[name] = grpc.unary_unary_rpc_method_handler(
+                self._serve(method), method.request.FromString, method.answer.SerializeToString
+            )
+        return [grpc.method_handlers_generic_handler(service, table) for service, table in by_service.items()]
+
+    def _serve(self, method: Method) -> Callable[[Message, grpc.aio.ServicerContext], Any]:
+        async def serve(request: Message, call: grpc.aio.ServicerContext) -> Message:
+            metadata = dict(call.invocation_metadata() or ())
+            began = time.perf_counter()
+            code = "OK"
+            traceparent = str(metadata.get("traceparent", ""))
+            with telemetry.span(method.path, telemetry.SpanKind.SERVER, traceparent=traceparent):
+                try:
+                    return await self._in_time(method, request, metadata, call.time_remaining())
+                except CrmError as error:
+                    code = error.code
+                    telemetry.mark(reason=error.reason)
+                    self._line(method, code, began, reason=error.reason)
+                    await call.abort_with_status(to_status(error))
+                    raise AssertionError("abort raises") from error
+                except Exception as error:
+                    code = "INTERNAL"
+                    log.error("%s failed", method.path, exc_info=error)
+                    await call.abort_with_status(to_status(CrmError(trace_id=telemetry.trace_id())))
+                    raise AssertionError("abort raises") from error
+                finally:
+                    self.calls[method.path, code] = self.calls.get((method.path, code), 0) + 1
+                    if code == "OK":
+                        self._line(method, code, began)
+
+        return serve
+
+    def _line(self, method: Method, code: str, began: float, **more: str) -> None:
+        if log.isEnabledFor(20):
+            milliseconds = round((time.perf_counter() - began) * 1000, 1)
+            log.info("call", extra={"fields": {"method": method.path, "code": code, "ms": milliseconds, **more}})
+
+    async def _in_time(self, method: Method, request: Message, metadata: dict[str, Any], asked: float | None) -> Message:
+        longest = LONGEST_INTERNAL_SECONDS if method.internal else LONGEST_SECONDS
+        seconds = min(DEFAULT_SECONDS if asked is None else asked, longest)
+        if seconds < SHORTEST_SECONDS:
+            raise CallTooLate(method=method.path, seconds=round(seconds, 3))
+        until = asyncio.get_running_loop().time() + seconds - SPARE_SECONDS
+        try:
+            async with asyncio.timeout_at(until):
+                caller = await self._caller(metadata)
+                return await self._answer(method, request, caller, until)
+        except TimeoutError as late:
+            raise CallTooLate(method=method.path, seconds=round(seconds, 3)) from late
+
+    async def _caller(self, metadata: dict[str, Any]) -> Caller:
+        subject = await self._tokens.subject(str(metadata.get("authorization", "")))
+        caller = await self._context.members.caller(subject, str(metadata.get("crm-actor", "")))
+        telemetry.mark(actor=caller.actor)
+        return caller
+
+    async def _answer(self, method: Method, request: Message, caller: Caller, until: float) -> Message:
+        reach = caller.reach(method.permission)
+        self._validate(method, request)
+        request_id = self._request_id(method, request, caller)
+        started = datetime.now(UTC)
+        try:
+            for _ in range(RACES):
+                work = Work(
+                    self._context, caller, reach=reach, operation=method.path, request_id=request_id, started=started
+                )
+                try:
+                    return await self._once(method, request, work, until)
+                except LostRace:
+                    if _etag(method, request):
+                        raise StaleEtag() from None
+            raise Busy()
+        except (CrmError, RequestTaken) as error:
+            if request_id and not isinstance(error, Unavailable):
+                answered = await self._answered(method, request_id, caller)
+                if answered is not None:
+                    return answered
+            if isinstance(error, RequestTaken):
+                raise RequestIdReused() from error
+            raise
+
+    async def _once(self, method: Method, request: Message, work: Work, until: float) -> Message:
+        result = await method.handler(request, work)
+        work.prepare()
+        answer = _message(result, method.answer)
+        await work.commit(answer.SerializeToString() if work.request_id else None)
+        self._committed()
+        if work.saga_id:
+            refused = await self._await_saga(work.saga_id, until)
+            if refused is not None:
+                raise refused
+            answer = await self._read_again(method, work.saga_subject, work.caller)
+        journey = getattr(answer, "journey_id", "")
+        if journey:
+            telemetry.mark(journey=journey)
+        return answer
+
+    async def _await_saga(self, saga_id: str, until: float) -> CrmError | None:
+        """Waits for the saga as long as the deadline allows; it goes on by itself afterwards."""
+        running = self._sagas.begin(saga_id)
+        await asyncio.wait({running}, timeout=until - SAGA_SPARE_SECONDS - asyncio.get_running_loop().time())
+        return running.result() if running.done() else None
+
+    async def _read_again(self, method: Method, name: str, caller: Caller) -> Message:
+        collection = name.split("/")[0]
+        kind: type[Record] = next(kind for kind in self._context.mappers if kind.collection == collection)
+        work = Work(self._context, caller)
+        return convert.to_message(await work.get(kind, name), method.answer)
+
+    async def _answered(self, method: Method, request_id: RequestId, caller: Caller) -> Message | None:
+        """What this request id was answered before; RequestIdReused if that was another request."""
+        key = [request_id.caller, request_id.method, request_id.id]
+        rows = await self._context.database.fetch(ANSWERED, key)
+        if not rows:
+            return None
+        if rows[0]["digest"] != request_id.digest:
+            raise RequestIdReused(request_id=request_id.id)
+        if rows[0]["answer"] is None:
+            return await self._read_again(method, rows[0]["subject"], caller)
+        return method.answer.FromString(rows[0]["answer"])
+
+    def _validate(self, method: Method, request: Message) -> None:
+        found = violations(request)
+        if found and method.resource_field:
+            found = _within_mask(found, request, method.resource_field)
+        if found:
+            raise InvalidFields(*found)
+
+    def _request_id(self, method: Method, request: Any, caller: Caller) -> RequestId | None:
+        if not method.has_request_id or not request.request_id:
+            return None
+        telemetry.mark(request_id=request.request_id)
+        digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+        return RequestId(f"{caller.name} {caller.actor}", method.path, request.request_id, digest)
+
+
+def _within_mask(found: list[tuple[str, str]], request: Any, resource: str) -> list[tuple[str, str]]:
+    """An update is judged by the fields it changes: a missing display name is no fault of an update of the note."""
+    mask = list(request.update_mask.paths) or convert.populated(getattr(request, resource))
+    touched = {f"{resource}.{path}" for path in mask}
+    return [
+        (path, said)
+        for path, said in found
+        if not path.startswith(f"{resource}.") or path.split("[")[0] in touched or _parent(path) in touched
+    ]
+
+
+def _parent(path: str) -> str:
+    return ".".join(path.split("[")[0].split(".")[:2])
+
+
+def _etag(method: Method, request: Any) -> str:
+    target = getattr(request, method.resource_field) if method.resource_field else request
+    return getattr(target, "etag", "")
+
+
+def _message(result: Any, kind: type[Message]) -> Message:
+    """A handler's result as the answer of its method."""
+    if isinstance(result, Message):
+        return result
+    if isinstance(result, Page):
+        answer: Any = kind(next_page_token=result.next_page_token)
+        repeated = next(item for item in kind.DESCRIPTOR.fields if item.is_repeated)
+        one = convert.message_class(repeated.message_type)
+        getattr(answer, repeated.name).extend(convert.to_message(record, one) for record in result.records)
+        return answer
+    return convert.to_message(result, kind)
+

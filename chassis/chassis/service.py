@@ -1,0 +1,233 @@
+"""A service process: its parts wired together, started, and drained when told to stop.
+
+`run(Service(...))` is all a service's __main__ has to say.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc.aio
+import uvloop
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from nats.aio.client import Client
+from opentelemetry.sdk.trace import TracerProvider
+from sqlalchemy import Table
+
+from chassis import members, telemetry
+from chassis.admin import Admin
+from chassis.database import Database
+from chassis.errors import CrmError
+from chassis.event_log import EventLogService
+from chassis.events import Reaction
+from chassis.identity import Credentials, Tokens
+from chassis.inbox import Consumer, Inbox
+from chassis.outbox import Relay
+from chassis.records import mappers
+from chassis.rpc import Edge, methods_of
+from chassis.rpc_client import Neighbours
+from chassis.saga import Saga, Sagas
+from chassis.schema import behind
+from chassis.settings import SERVICES, Settings, package, stop
+from chassis.telemetry import log
+from chassis.values import Record
+from chassis.work import Context
+
+DRAIN_SECONDS = 5  # for calls under way
+CLEAN_SECONDS = 3600
+CLEAN_REQUESTS = "DELETE FROM request WHERE create_time < now() - interval '24 hours'"
+GRPC_OPTIONS = [
+    ("grpc.so_reuseport", 0),  # a taken port is an error, not a shared port
+    ("grpc.max_receive_message_length", 8 * 1024 * 1024),
+    ("grpc.max_connection_age_ms", 300_000),  # or a new replica is never used
+    ("grpc.max_connection_age_grace_ms", 30_000),
+]
+
+
+@dataclass(frozen=True)
+class Service:
+    """What makes one service different from the others."""
+
+    name: str
+    rpcs: Sequence[Any]  # servicers; each has `descriptor`
+    tables: Mapping[type[Record], Table]
+    reactions: Sequence[Reaction] = ()
+    sagas: Sequence[Saga] = ()
+    on_start: Sequence[Any] = field(default=())  # async (context) -> None, before the first call
+
+
+def run(service: Service) -> None:
+    """Runs until SIGTERM or SIGINT, then drains and exits 0."""
+
+    async def main() -> None:
+        await Process(service, Settings.read(), telemetry.start(service.name)).main()
+
+    uvloop.run(main())
+
+
+class Process:
+    """One service at work. Tests start it inside their own event loop."""
+
+    def __init__(self, service: Service, settings: Settings, provider: TracerProvider) -> None:
+        self._service, self._settings, self._provider = service, settings, provider
+        self._database = Database(settings.database_url, settings.pool_size)
+        self._members = members.Members(self._database, settings.bootstrap_admin)
+        self.context = Context(
+            service.name, self._database, self._members, mappers(service.tables), settings.page_token_key
+        )
+        self._inbox = Inbox(self.context, [*members.REACTIONS, *service.reactions])
+        self._neighbours = Neighbours(Credentials(settings))
+        self._sagas = Sagas(self.context, list(service.sagas), self._neighbours, self._committed)
+        servicers = [*service.rpcs, EventLogService(self._inbox)]
+        methods = methods_of((servicer.descriptor, servicer) for servicer in servicers)
+        self._edge = Edge(self.context, Tokens(settings), self._sagas, self._committed, methods)
+        self._services = [servicer.descriptor.full_name for servicer in servicers]
+        self._client = Client()
+        self._relay: Relay | None = None
+        self._consumers: list[Consumer] = []
+        self._health = health.aio.HealthServicer()
+        self._admin = Admin(self.missing, self.metrics)
+        self._server = grpc.aio.server(options=GRPC_OPTIONS)
+        self._background: asyncio.Task[None] | None = None
+        self._draining = asyncio.Event()
+        self._schema_missing = "the schema was not checked yet"
+
+    def _committed(self) -> None:
+        if self._relay:
+            self._relay.wake()
+
+    async def main(self) -> None:
+        loop = asyncio.get_running_loop()
+        told_to_stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, told_to_stop.set)
+        await self.start()
+        await told_to_stop.wait()
+        await self.drain()
+
+    async def start(self) -> None:
+        """Takes the ports and begins to serve as soon as the database is there."""
+        try:
+            self._server.add_generic_rpc_handlers(self._edge.handlers())
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+            reflection.enable_server_reflection([*self._services, reflection.SERVICE_NAME], self._server)
+            await self._admin.start(self._settings.admin_address)
+            self._server.add_insecure_port(self._settings.grpc_address)
+        except (OSError, RuntimeError) as taken:
+            where = f"GRPC_ADDRESS={self._settings.grpc_address}, ADMIN_ADDRESS={self._settings.admin_address}"
+            stop(f"{self._service.name} cannot listen ({where}): {taken}")
+        self._background = asyncio.create_task(self._open_and_serve())
+
+    async def _open_and_serve(self) -> None:
+        """Waits for the database, then serves; NATS may come later: writes succeed and their events follow."""
+        while not self._draining.is_set():
+            try:
+                await self._database.open()
+                self._schema_missing = await behind(self._database, package(self._service.name))
+                if not self._schema_missing:
+                    break
+                await self._database.close()
+            except Exception as away:
+                self._schema_missing = f"the database cannot be used: {away or type(away).__name__}"
+            log.warning("waiting: %s", self._schema_missing)
+            await asyncio.sleep(0.5)
+        for prepare in self._service.on_start:
+            await prepare(self.context)
+        await self._server.start()
+        await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
+        log.info("%s serves on %s", self._service.name, self._settings.grpc_address)
+        tasks = [self._events(), self._sagas.run(), self._clean()]
+        await asyncio.gather(*tasks)
+
+    async def _events(self) -> None:
+        """Relay and consumers, once NATS is there."""
+        prefix = f"_INBOX_{self._service.name}"
+        while not self._client.is_connected and not self._draining.is_set():
+            try:
+                await self._client.connect(
+                    self._settings.nats_url,
+                    name=self._service.name,
+                    inbox_prefix=prefix.encode(),
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=0.5,
+                    connect_timeout=2,
+                    error_cb=_nats_error,
+                )
+            except Exception as away:
+                log.warning("NATS is away (%s); events wait in the outbox", away or type(away).__name__)
+                await asyncio.sleep(1)
+                self._client = Client()
+        self._relay = Relay(self._service.name, self._database, self._client)
+        producers = [
+            name
+            for name in SERVICES
+            if any(reaction.subjects(name) for reaction in self._inbox.reactions)
+        ]
+        self._consumers = [
+            Consumer(self._inbox, self._service.name, name, self._database, self._client, self._committed)
+            for name in producers
+        ]
+        await asyncio.gather(self._relay.run(), *(consumer.run() for consumer in self._consumers))
+
+    async def _clean(self) -> None:
+        """Request ids are kept for 24 hours."""
+        while True:
+            try:
+                await self._database.fetch(CLEAN_REQUESTS, [])
+            except CrmError as away:
+                log.warning("old request ids stay for now: %s", away)
+            await asyncio.sleep(CLEAN_SECONDS)
+
+    async def missing(self) -> str:
+        """What keeps this process from serving; empty if nothing does. NATS is not on the list: without it writes
+        still succeed, and a fleet that turns itself off helps nobody."""
+        if self._draining.is_set():
+            return "draining"
+        if self._schema_missing:
+            return self._schema_missing
+        try:
+            await self._database.fetch("SELECT 1", [])
+        except CrmError as away:
+            return str(away)
+        return ""
+
+    async def metrics(self) -> str:
+        lines = [f"crm_nats_connected {int(self._client.is_connected)}"]
+        lines += [
+            f'crm_calls_total{{method="{method}",code="{code}"}} {count}'
+            for (method, code), count in sorted(self._edge.calls.items())
+        ]
+        lines += [f"crm_events_applied_total {sum(consumer.applied for consumer in self._consumers)}"]
+        if self._relay:
+            lines += [f"crm_outbox_waiting {await self._relay.waiting()}"]
+        return "\n".join(lines) + "\n"
+
+    async def drain(self) -> None:
+        """Not ready → no more events → calls under way end → the relay's batch ends → everything closed."""
+        log.info("%s drains", self._service.name)
+        self._draining.set()
+        await self._health.enter_graceful_shutdown()
+        for consumer in self._consumers:
+            consumer.stop()
+        await self._server.stop(DRAIN_SECONDS)
+        await self._sagas.stop()
+        if self._relay:
+            await self._relay.stop()
+        if self._background:
+            self._background.cancel()
+            await asyncio.wait([self._background], timeout=2)
+        for close in (self._client.close(), self._neighbours.close(), self._database.close(), self._admin.stop()):
+            try:
+                await asyncio.wait_for(close, 2)
+            except Exception as stuck:
+                log.warning("not closed in time: %s", stuck or type(stuck).__name__)
+        await asyncio.to_thread(self._provider.force_flush, 2000)
+        logging.shutdown()
+
+
+async def _nats_error(error: Exception) -> None:
+    log.warning("NATS: %s", error or type(error).__name__)

@@ -1,0 +1,74 @@
+"""Settings come from the environment; a missing or wrong one is told in one sentence."""
+
+import os
+import sys
+from dataclasses import dataclass
+
+SERVICES = ("directory", "leads", "sales", "marketing", "service-desk", "contracts", "insights")
+
+
+def package(service: str) -> str:
+    """`service-desk` → `service_desk`: how Python, proto and SQL spell it."""
+    return service.replace("-", "_")
+
+
+def variable(prefix: str, service: str) -> str:
+    """The setting about one service: `UPSTREAM_SERVICE_DESK`."""
+    return f"{prefix}_{package(service).upper()}"
+
+
+def stop(sentence: str) -> None:
+    """Ends the process with one sentence for the person who started it."""
+    sys.exit(sentence)
+
+
+def required(name: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        stop(f"The setting {name} is missing.")
+    return value
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a service process is told. Addresses are `host:port`."""
+
+    database_url: str
+    nats_url: str
+    grpc_address: str
+    admin_address: str
+    oidc_issuer: str
+    oidc_audience: str
+    oidc_jwks_url: str
+    oidc_token_url: str
+    client_id: str
+    client_secret: str
+    page_token_key: bytes
+    bootstrap_admin: str
+    company_zone: str
+    pool_size: int
+
+    @classmethod
+    def read(cls) -> "Settings":
+        get = os.environ.get
+        return cls(
+            database_url=required("DATABASE_URL"),
+            nats_url=required("NATS_URL"),
+            grpc_address=required("GRPC_ADDRESS"),
+            admin_address=required("ADMIN_ADDRESS"),
+            oidc_issuer=required("OIDC_ISSUER"),
+            oidc_audience=get("OIDC_AUDIENCE", "crm"),
+            oidc_jwks_url=required("OIDC_JWKS_URL"),
+            oidc_token_url=get("OIDC_TOKEN_URL", ""),
+            client_id=get("CLIENT_ID", ""),
+            client_secret=get("CLIENT_SECRET", ""),
+            page_token_key=required("PAGE_TOKEN_KEY").encode(),
+            bootstrap_admin=get("BOOTSTRAP_ADMIN", ""),
+            company_zone=get("COMPANY_ZONE", "UTC"),
+            pool_size=int(get("POOL_SIZE", "16")),
+        )
+
+
+def upstream(service: str) -> str:
+    """Where a neighbour listens, from `UPSTREAM_<SERVICE>`; empty if it is not part of this installation."""
+    return os.environ.get(variable("UPSTREAM", service), "")

@@ -1,0 +1,158 @@
+"""Starts and stops a whole suite on this machine, in order."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chassis.settings import SERVICES, variable
+from chassis.stack import child, databases
+from chassis.stack.errors import StackError
+from chassis.stack.folder import DataFolder
+from chassis.stack.issuer import SigningKey
+from chassis.stack.nats_server import NatsServer
+from chassis.stack.plan import Addresses, Plan, Program, Stores, build
+from chassis.stack.ports import free_port, free_ports, require_free
+from chassis.stack.postgres import Postgres
+from chassis.stack.secrets_file import Secrets
+from chassis.stack.supervisor import Say, Service, Supervisor, last_words, together
+
+PlanBuilder = Callable[[DataFolder, Addresses, Stores, Secrets], Plan]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person chooses. Port 0 is any free one."""
+
+    data_dir: Path
+    http_port: int = 8080
+    grpc_port: int = 9090
+
+
+class Stack:
+    """One local suite. `start`, then `stop` in any case, also after a failed or cancelled start."""
+
+    def __init__(self, options: Options, say: Say, plan: PlanBuilder = build) -> None:
+        self.options, self.folder = options, DataFolder(options.data_dir)
+        self._say, self._plan = say, plan
+        self._services: Supervisor | None = None
+        self._below: list[Supervisor] = []  # What the services stand on: tools and servers.
+        self._addresses: Addresses | None = None
+
+    async def start(self) -> dict[str, Any]:
+        """Everything up and ready; returns the address book, which is also in `stack.json`. Raises StackError."""
+        self.folder.open()
+        http_port, grpc_port = self._public_ports()
+        known = Secrets.load(self.folder.secrets)
+        await asyncio.to_thread(SigningKey.of, self.folder)  # Made before the issuer and crmctl could both make one.
+        self._addresses = Addresses.choose(http_port, grpc_port)
+        postgres, nats = self._servers(known, os.environ)
+        stores = _stores(postgres, nats, known, os.environ)
+        plan = self._plan(self.folder, self._addresses, stores, known)
+        self._say("Starting Postgres and NATS ..." if postgres or nats else "Using the given servers ...")
+        tools = Supervisor([self._service(program) for program in plan.tools], self._say, self._publish)
+        servers = Supervisor([one for one in (postgres, nats) if one is not None], self._say, self._publish)
+        for supervisor in (tools, servers):
+            self._below.append(supervisor)
+            await supervisor.start()
+        if postgres is not None:
+            await databases.ensure(
+                postgres.url, {service: known.databases[service] for service in _without_url(os.environ)}
+            )
+        self._say("Preparing databases and streams ...")
+        await together(self._finish(program) for program in plan.preparations)
+        self._services = Supervisor([self._service(program) for program in plan.services], self._say, self._publish)
+        await self._services.start()
+        self._publish()
+        self._say(f"Waiting for {len(plan.services)} processes to be ready ...")
+        await together(supervisor.ready() for supervisor in (tools, self._services))
+        return self.address_book()
+
+    async def stop(self) -> None:
+        """Services first, while what they need still runs; then tools and servers. Within 10 s, and nothing is left."""
+        if self._services is not None:
+            await self._services.stop()
+        await asyncio.gather(*(supervisor.stop() for supervisor in self._below))
+        self.folder.close()
+
+    def address_book(self) -> dict[str, Any]:
+        """Who listens where, with the process ids of now. No secrets."""
+        assert self._addresses is not None
+        at = self._addresses
+        supervisors = [*self._below, *([self._services] if self._services else [])]
+        running = [one for supervisor in supervisors for one in supervisor.children]
+        return {
+            "pid": os.getpid(),
+            "http": f"http://{at.http}",
+            "grpc": at.grpc,
+            "issuer": at.issuer_url,
+            "sink": f"http://{at.sink}",
+            "services": at.services,
+            "admin": at.services_admin | {"gateway": at.gateway_admin},
+            "pids": {one.name: one.process.pid for one in running if one.process is not None},
+        }
+
+    def _publish(self) -> None:
+        self.folder.publish(self.address_book())
+
+    def _service(self, program: Program) -> Service:
+        return Service(program, self.folder.run, self.folder.log(program.name))
+
+    async def _finish(self, program: Program) -> None:
+        """Run a preparation to its end. Raises StackError with its last line if it fails."""
+        log = self.folder.log(program.name)
+        process = await child.spawn(program.argv, program.env, self.folder.run, log, death_signal=signal.SIGKILL)
+        try:
+            status = await process.wait()
+        except asyncio.CancelledError:
+            await child.stop(process, ())
+            raise
+        if status != 0:
+            raise StackError(f"{program.name} failed; {last_words(log)}")
+
+    def _public_ports(self) -> tuple[int, int]:
+        http_port, grpc_port = self.options.http_port or free_port(), self.options.grpc_port or free_port()
+        require_free(http_port, "--http-port", "HTTP_PORT")
+        require_free(grpc_port, "--grpc-port", "GRPC_PORT")
+        if http_port == grpc_port:
+            raise StackError(f"Port {http_port} cannot serve both: give --http-port and --grpc-port different numbers.")
+        return http_port, grpc_port
+
+    def _servers(self, known: Secrets, env: Mapping[str, str]) -> tuple[Postgres | None, NatsServer | None]:
+        """The servers that nobody gave us."""
+        postgres_port, nats_port = free_ports(2)
+        postgres = nats = None
+        if _without_url(env):
+            postgres = Postgres(self.folder.postgres, postgres_port, known.postgres, self.folder.log("postgres"))
+        if not env.get("NATS_URL"):
+            nats = NatsServer(self.folder.nats, nats_port, known.nats, self.folder.log("nats-server"))
+        return postgres, nats
+
+
+def _without_url(env: Mapping[str, str]) -> list[str]:
+    """The services whose database the environment does not give."""
+    return [service for service in SERVICES if not env.get(variable("DATABASE_URL", service))]
+
+
+def _stores(postgres: Postgres | None, nats: NatsServer | None, known: Secrets, env: Mapping[str, str]) -> Stores:
+    """What the environment gives, else the embedded servers. A given NATS has one login for everybody."""
+    urls, owner_urls = {}, {}
+    for service in SERVICES:
+        given = env.get(variable("DATABASE_URL", service))
+        if given:
+            urls[service] = given
+            owner_urls[service] = env.get(f"{variable('DATABASE_URL', service)}_OWNER") or given
+        elif postgres is not None:
+            role = known.databases[service]
+            urls[service] = databases.as_role(postgres.url, service, role.data, service)
+            owner_urls[service] = databases.as_role(postgres.url, f"{service}_owner", role.owner, service)
+    given_nats = env.get("NATS_URL", "")
+    return Stores(
+        owner_urls=owner_urls,
+        urls=urls,
+        nats_urls={service: nats.url(service) if nats else given_nats for service in SERVICES},
+        nats_admin_url=nats.url() if nats else given_nats,
+    )

@@ -1,0 +1,104 @@
+"""The SQL that writes: one record, its external ids, its events and the request id in one statement.
+
+The statement is its own transaction and one round trip. Everything hangs on `change`: the events and the request row
+are inserted by SELECT … FROM change, without ON CONFLICT. So a duplicate request id raises and undoes all, and a
+stale version changes nothing at all.
+"""
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Table
+
+from chassis import database
+from chassis.records import Mapper, placeholders, sql_type
+
+OUTBOX = [column.name for column in database.outbox.columns if column.name != "position"]
+REQUEST = [column.name for column in database.request.columns]
+EXTERNAL_ID = [column.name for column in database.external_id.columns]
+
+
+def casts(table: Table, columns: list[str]) -> list[str]:
+    return [sql_type(table.columns[name]) for name in columns]
+
+
+@cache
+def insert_record(mapper: Mapper) -> str:
+    values = placeholders(list(mapper.casts.values()), 1)
+    return f"INSERT INTO {mapper.table.name} ({', '.join(mapper.columns)}) VALUES ({values}) RETURNING 1"
+
+
+@cache
+def update_record(mapper: Mapper) -> str:
+    """Parameters: the row, then the version it is expected to have."""
+    pairs = zip(mapper.columns, mapper.casts.values(), strict=True)
+    sets = ", ".join(
+        f"{name} = ${number}::{cast}" for number, (name, cast) in enumerate(pairs, 1) if name not in ("id", "create_time")
+    )
+    position = {name: number for number, name in enumerate(mapper.columns, 1)}
+    key = f"id = ${position['id']}::{mapper.casts['id']}"
+    # create_time is bound though never changed, so that both statements take the same row.
+    same = f"(${position['create_time']}::timestamptz IS NOT NULL)"
+    expected = f"version = ${len(mapper.columns) + 1}::bigint"
+    return f"UPDATE {mapper.table.name} SET {sets} WHERE {key} AND {expected} AND {same} RETURNING 1"
+
+
+def insert_into(table: Table, columns: list[str]) -> str:
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({placeholders(casts(table, columns), 1)})"
+
+
+INSERT_EVENT = insert_into(database.outbox, OUTBOX)
+INSERT_REQUEST = insert_into(database.request, REQUEST)
+INSERT_EXTERNAL_ID = insert_into(database.external_id, EXTERNAL_ID)
+DELETE_EXTERNAL_ID = (
+    "DELETE FROM external_id WHERE collection = $1::text AND system = $2::text AND kind = $3::text"
+    " AND key = $4::text AND record_id = $5::text"
+)
+
+
+@cache
+def flush(mapper: Mapper, *, new: bool, events: int, external_ids: int, request: bool) -> str:
+    """The one statement. Parameters: the row (and the expected version), then each event's row, each external id's,
+    the request's. Answers how many records changed: 1, or 0 for a stale version."""
+    parts = [f"WITH change AS ({insert_record(mapper) if new else update_record(mapper)})"]
+    first = len(mapper.columns) + (1 if new else 2)
+
+    def hang_on(name: str, table: Table, columns: list[str]) -> None:
+        nonlocal first
+        values = placeholders(casts(table, columns), first)
+        parts.append(f"{name} AS (INSERT INTO {table.name} ({', '.join(columns)}) SELECT {values} FROM change)")
+        first += len(columns)
+
+    for number in range(events):
+        hang_on(f"event{number}", database.outbox, OUTBOX)
+    for number in range(external_ids):
+        hang_on(f"external{number}", database.external_id, EXTERNAL_ID)
+    if request:
+        hang_on("request_row", database.request, REQUEST)
+    return ", ".join(parts) + " SELECT count(*) FROM change"
+
+
+def page(mapper: Mapper, conditions: list[str], after: str, owner: str, teams: str, limit: str) -> str:
+    """A page, newest first. `after`, `owner`, `teams`, `limit` are placeholders, empty where they do not apply.
+
+    Own records are found by owner; a team's by a LATERAL per team with its own top-N, since one sort over
+    `team = any(...)` reads every record of all teams.
+    """
+    table = mapper.table.name
+    before = [f"id < {after}"] if after else []
+
+    def select(*more: str) -> str:
+        where = " AND ".join([*conditions, *before, *more]) or "true"
+        return f"SELECT * FROM {table} WHERE {where} ORDER BY id DESC LIMIT {limit}"
+
+    if not owner:
+        return select()
+    if not teams:
+        return select(f"owner = {owner}")
+    each = f"SELECT page.* FROM unnest({teams}) AS mine(team) CROSS JOIN LATERAL ({select('team = mine.team')}) page"
+    both = f"({select(f'owner = {owner}')}) UNION ALL ({each})"
+    return f"SELECT DISTINCT ON (id) * FROM ({both}) page ORDER BY id DESC LIMIT {limit}"
+
+
+def row_of(columns: list[str], values: dict[str, Any]) -> list[Any]:
+    return [values[name] for name in columns]

@@ -1,0 +1,446 @@
+"""Work: one request, one event or one saga step. It loads records, takes what the rules return, and writes it all at
+once when the edge commits.
+
+Handlers and reactions see only this. Whether a commit is one statement or a transaction, they cannot tell.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import asyncpg
+import msgspec
+from google.protobuf.message import Message
+
+from chassis import convert, filtering, statements, telemetry
+from chassis.database import Database, Query
+from chassis.errors import ExternalIdTaken, InvalidFields, RecordExists, RecordNotFound, StaleEtag
+from chassis.events import Event, message_class
+from chassis.identity import Caller, Reach
+from chassis.records import Mapper
+from chassis.settings import package
+from chassis.values import ExternalId, Record, business_time, id_of, is_uuid, new_id, utc_now
+
+if TYPE_CHECKING:
+    from chassis.members import Member, Members
+
+R = TypeVar("R", bound=Record)
+MOST_FOUND = 1000
+MOST_EVENTS_IN_ONE_STATEMENT = 8
+
+
+class LostRace(Exception):
+    """Somebody else wrote between our read and our write; the edge runs the handler again."""
+
+
+class RequestTaken(Exception):
+    """The request id was answered already; the edge looks up what."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every unit of work of a service shares."""
+
+    service: str
+    database: Database
+    members: "Members"
+    mappers: Mapping[type[Record], Mapper]
+    page_token_key: bytes
+
+
+@dataclass(frozen=True)
+class RequestId:
+    """A caller's promise that a repeated call is the same call."""
+
+    caller: str
+    method: str
+    id: str
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class Page(Generic[R]):
+    """Part of a list, and the token that continues it."""
+
+    records: list[R]
+    next_page_token: str
+
+
+@dataclass
+class Kept:
+    """A record this work has loaded or made, and the row it had when it was loaded."""
+
+    record: Record
+    mapper: Mapper
+    row: list[Any] | None  # None: new
+    external_ids: frozenset[ExternalId] = field(default=frozenset())
+
+    @property
+    def new(self) -> bool:
+        return self.row is None
+
+    @property
+    def changed(self) -> bool:
+        return self.row is None or self.mapper.dump(self.record) != self.row
+
+
+class Work:
+    """One unit of work. `now` is its one moment; `reach` how far the caller's permission goes."""
+
+    def __init__(
+        self,
+        context: Context,
+        caller: Caller,
+        *,
+        reach: Reach = Reach.ALL,
+        operation: str = "",
+        request_id: RequestId | None = None,
+        event: Event | None = None,
+        connection: asyncpg.Connection | None = None,
+        started: datetime | None = None,
+    ) -> None:
+        self.context, self.caller, self.reach = context, caller, reach
+        self.operation, self.request_id, self.event = operation, request_id, event
+        self.connection = connection
+        self.now = utc_now()
+        self.started = started or self.now
+        self.saga_id = ""
+        self.saga_subject = ""
+        self._kept: dict[tuple[type[Record], str], Kept] = {}
+        self._events: list[Any] = []
+        self._statements: list[tuple[str, tuple[Any, ...]]] = []
+        self._made_on_demand: set[str] = set()
+        self.retry_conflicts = False
+
+    @property
+    def members(self) -> "Members":
+        return self.context.members
+
+    # ---- reading
+
+    async def get(self, kind: type[R], name: str, etag: str = "") -> R:
+        """The record of that name; RecordNotFound also if the caller may not see it. With `etag`: StaleEtag if it
+        changed since."""
+        record = await self.find_one(kind, id=id_of(name)) if self._names(kind, name) else None
+        if record is None or not self.sees(record):
+            raise RecordNotFound(name=name)
+        if etag and etag != str(record.version):
+            raise StaleEtag(name=name)
+        return record
+
+    def sees(self, record: Record) -> bool:
+        """Whether the caller's permission reaches this record."""
+        if not self._mapper(type(record)).has_owner:
+            return True
+        return self.caller.sees(self.reach, record.owner, record.team)  # type: ignore[attr-defined]
+
+    async def find_one(self, kind: type[R], **equal: Any) -> R | None:
+        """The record whose columns equal these values, whoever may see it; None if there is none."""
+        found = await self.find(kind, **equal)
+        return found[0] if found else None
+
+    async def find(self, kind: type[R], **equal: Any) -> list[R]:
+        """At most 1,000 records whose columns equal these values; a list means any of its values."""
+        mapper = self._mapper(kind)
+        tests = [
+            f"{name} = any(${number}::{mapper.casts[name]}[])"
+            if isinstance(value, list)
+            else f"{name} = ${number}::{mapper.casts[name]}"
+            for number, (name, value) in enumerate(equal.items(), 1)
+        ]
+        sql = f"SELECT * FROM {mapper.table.name} WHERE {' AND '.join(tests)} ORDER BY id LIMIT {MOST_FOUND}"
+        return self._keep(kind, await self.context.database.fetch(sql, list(equal.values()), self.connection))
+
+    async def by_external_ids(self, kind: type[R], keys: Iterable[ExternalId]) -> dict[ExternalId, R]:
+        """The records of these external ids, whoever may see them."""
+        wanted = list(dict.fromkeys(keys))
+        if not wanted:
+            return {}
+        sql = (
+            "SELECT e.system, e.kind, e.key, e.record_id FROM external_id e JOIN unnest($2::text[], $3::text[], $4::text[])"
+            " AS w(system, kind, key) USING (system, kind, key) WHERE e.collection = $1::text"
+        )
+        columns = [[key.system for key in wanted], [key.kind for key in wanted], [key.id for key in wanted]]
+        rows = await self.context.database.fetch(sql, [kind.collection, *columns], self.connection)
+        ids = {ExternalId(system=row["system"], kind=row["kind"], id=row["key"]): row["record_id"] for row in rows}
+        records = {record.id: record for record in await self.find(kind, id=list(set(ids.values())))} if ids else {}
+        return {key: records[found] for key, found in ids.items() if found in records}
+
+    async def rows(self, query: Query, **parameters: Any) -> list[asyncpg.Record]:
+        """The rows of a named query."""
+        return await self.context.database.fetch(query.sql, query.arguments(parameters), self.connection, 2.0)
+
+    async def page(self, kind: type[R], request: Any) -> Page[R]:
+        """The page a List request asks for: its filter, within the caller's reach, newest first."""
+        mapper, size = self._mapper(kind), filtering.page_size(request.page_size)
+        arguments: list[Any] = []
+
+        def bind(value: Any, cast: str) -> str:
+            arguments.append(value)
+            return f"${len(arguments)}::{cast}"
+
+        conditions = filtering.to_sql(filtering.parse(request.filter), mapper.table, bind)
+        show_archived = getattr(request, "show_archived", False)
+        if mapper.has_archive and not show_archived:
+            conditions.append("archive_time IS NULL")
+        reach = self.reach if mapper.has_owner else Reach.ALL
+        teams = sorted(self.caller.subtree if reach is Reach.SUBTREE else self.caller.teams)
+        who = () if reach is Reach.ALL else (self.caller.name, self.caller.actor, reach, teams)
+        bound_to = filtering.digest(kind.collection, request.filter, show_archived, who)
+        after = filtering.read_token(self.context.page_token_key, request.page_token, bound_to) if request.page_token else ""
+        sql = statements.page(
+            mapper,
+            conditions,
+            after=bind(after, mapper.casts["id"]) if after else "",
+            owner="" if reach is Reach.ALL else bind(self.caller.actor, "text"),
+            teams="" if reach in (Reach.ALL, Reach.OWN) else bind(teams, "text[]"),
+            limit=bind(size + 1, "bigint"),
+        )
+        rows = await self.context.database.fetch(sql, arguments, self.connection, 2.0)
+        records = self._keep(kind, rows[:size])
+        token = filtering.make_token(self.context.page_token_key, records[-1].id, bound_to) if len(rows) > size else ""
+        return Page(records, token)
+
+    def business_time(self, request: Message, name: str) -> datetime:
+        """A time field of the request: when it happened in business, default now, at most a day ahead."""
+        given = convert.moment(getattr(request, name), name) if request.HasField(name) else None
+        return business_time(given, self.now, name)
+
+    async def responsible(self, name: str, field_path: str) -> "Member":
+        """The active person or system of that name; InvalidFields if there is none."""
+        from chassis.members import Member
+
+        if name == self.caller.actor:
+            return Member(name, name, "", self.caller.team, (), True)
+        member = await self.members.named(name)
+        if member is None or not member.active:
+            raise InvalidFields((field_path, f"{name} is not an active person or system"))
+        return member
+
+    async def next_number(self, sequence: str) -> int:
+        """The next of a series that people say aloud. Numbers may be skipped, never used twice."""
+        rows = await self.context.database.fetch(f"SELECT nextval('{sequence}') AS number", [], self.connection)
+        return int(rows[0]["number"])
+
+    # ---- writing
+
+    def add(self, record: R) -> R:
+        """A new record, stored at commit. RecordExists if its id is taken."""
+        self._kept[type(record), record.id] = Kept(record, self._mapper(type(record)), None)
+        return record
+
+    async def get_or_add(self, default: R, etag: str = "") -> R:
+        """The stored record with the id of `default`, else `default` itself as a new one."""
+        found = await self.find_one(type(default), id=default.id)
+        if etag and etag != str(found.version if found else 0):
+            raise StaleEtag(name=default.name)
+        if found is None:
+            self._made_on_demand.add(self._mapper(type(default)).table.name)
+        return found or self.add(default)
+
+    def update(
+        self,
+        record: R,
+        message: Message,
+        mask: Sequence[str],
+        field_path: str,
+        tidy: Callable[[R], None] | None = None,
+    ) -> list[str]:
+        """Sets the fields of an Update request, then brings the record into its one spelling with `tidy`; returns
+        the names of the fields that differ afterwards."""
+        before = copy(record)
+        changed = convert.apply_mask(record, message, mask or convert.populated(message), f"{field_path}.")
+        if tidy:
+            tidy(record)
+        return [name for name in changed if getattr(record, name) != getattr(before, name)]
+
+    def emit(self, event: Any) -> None:
+        """An event to go out with this commit: a dataclass named like its message, its first field the record."""
+        self._events.append(event)
+
+    async def execute(self, sql: str, *arguments: Any) -> None:
+        """One more statement for this commit; runs there, in order, before records are written."""
+        self._statements.append((sql, arguments))
+
+    def start_saga(self, kind: str, subject: str, journey_id: str, data: Any) -> None:
+        """A saga that begins with this commit. The process runs it at once; if that process dies, another one soon."""
+        self.saga_id, self.saga_subject = new_id(), subject
+        columns = "id, kind, subject, journey_id, actor, traceparent, data, step, attempts, error, due_time, create_time"
+        sql = (
+            f"INSERT INTO saga ({columns}) VALUES ($1::uuid, $2::text, $3::text, $4::uuid, $5::text, $6::text,"
+            " $7::jsonb, 0, 0, '', now() + interval '5 seconds', now())"
+        )
+        encoded = msgspec.json.encode(data).decode()
+        values = (self.saga_id, kind, subject, journey_id or None, self.caller.actor, telemetry.traceparent(), encoded)
+        self._statements.append((sql, values))
+
+    def prepare(self) -> None:
+        """Gives changed records their new version, so that the answer can be made before the commit."""
+        for kept in self._changed():
+            kept.record.version += 1
+            kept.record.update_time = self.now
+            kept.record.create_time = kept.record.create_time or self.now
+
+    async def commit(self, answer: bytes | None = None) -> None:
+        """Writes everything. LostRace if a record changed since it was loaded, RequestTaken if the request id was
+        answered already; then nothing is written."""
+        changed = self._changed()
+        events = [self._outbox_row(event) for event in self._events]
+        if not changed and not events and not self._statements:
+            return
+        request = self._request_row(changed, answer)
+        try:
+            if self._fits_one_statement(changed, events):
+                await self._flush(changed[0], events, request)
+            elif self.connection is not None:
+                await self._write(self.connection, changed, events, request)
+            else:
+                async with self.context.database.transaction() as connection:
+                    await self._write(connection, changed, events, request)
+        except asyncpg.UniqueViolationError as taken:
+            raise self._taken(taken, changed) from taken
+        except (asyncpg.DataError, asyncpg.CharacterNotInRepertoireError) as unfit:
+            raise InvalidFields(("", f"a value cannot be stored: {unfit}")) from unfit
+
+    def _changed(self) -> list[Kept]:
+        return [kept for kept in self._kept.values() if kept.changed]
+
+    def _fits_one_statement(self, changed: list[Kept], events: list[list[Any]]) -> bool:
+        if self.connection is not None or self._statements or len(changed) != 1:
+            return False
+        same_ids = changed[0].new or _external_ids(changed[0].record) == changed[0].external_ids
+        return same_ids and len(events) <= MOST_EVENTS_IN_ONE_STATEMENT
+
+    async def _flush(self, kept: Kept, events: list[list[Any]], request: list[Any] | None) -> None:
+        ids = [_external_id_row(kept.record, key) for key in _external_ids(kept.record)] if kept.new else []
+        sql = statements.flush(
+            kept.mapper, new=kept.new, events=len(events), external_ids=len(ids), request=request is not None
+        )
+        arguments = kept.mapper.dump(kept.record)
+        if not kept.new:
+            arguments.append(kept.record.version - 1)
+        for row in (*events, *ids, *([request] if request else [])):
+            arguments += row
+        rows = await self.context.database.fetch(sql, arguments)
+        if rows[0][0] == 0:
+            raise LostRace()
+
+    async def _write(
+        self, connection: asyncpg.Connection, changed: list[Kept], events: list[list[Any]], request: list[Any] | None
+    ) -> None:
+        """The same in a transaction: statements, records by kind, external ids, events, request id."""
+        with telemetry.client_span("postgresql", "WRITE"):
+            if request:
+                await connection.execute(statements.INSERT_REQUEST, *request)
+            for sql, arguments in _runs(self._statements):
+                await connection.executemany(sql, arguments)
+            for sql, rows in _runs(sorted((self._record_row(kept) for kept in changed), key=itemgetter(0))):
+                if len(await connection.fetchmany(sql, rows)) != len(rows):
+                    raise LostRace()
+            gone = [_external_id_row(k.record, key) for k in changed for key in k.external_ids - _external_ids(k.record)]
+            come = [_external_id_row(k.record, key) for k in changed for key in _external_ids(k.record) - k.external_ids]
+            if gone:
+                await connection.executemany(statements.DELETE_EXTERNAL_ID, gone)
+            if come:
+                await connection.executemany(statements.INSERT_EXTERNAL_ID, come)
+            if events:
+                await connection.executemany(statements.INSERT_EVENT, events)
+
+    def _record_row(self, kept: Kept) -> tuple[str, tuple[Any, ...]]:
+        row = kept.mapper.dump(kept.record)
+        if kept.new:
+            return statements.insert_record(kept.mapper), tuple(row)
+        return statements.update_record(kept.mapper), (*row, kept.record.version - 1)
+
+    def _outbox_row(self, event: Any) -> list[Any]:
+        record: Record = getattr(event, fields(event)[0].name)
+        type_name = f"crm.{package(self.context.service)}.v1.{type(event).__name__}"
+        payload = convert.to_message(event, message_class(type_name))
+        journey = getattr(record, "journey_id", "") or (self.event.journey_id if self.event else "")
+        telemetry.mark(journey=journey, record=record.name)
+        values = {
+            "id": new_id(),
+            "type": type_name,
+            "subject": record.name,
+            "version": record.version,
+            "journey_id": journey or None,
+            "actor": self.caller.actor,
+            "event_time": event.event_time,
+            "record_time": self.now,
+            "traceparent": telemetry.traceparent(),
+            "causation_id": self.event.id if self.event else "",
+            "origin": self.caller.name,
+            "operation": self.operation,
+            "elapsed_us": int((datetime.now(UTC) - self.started).total_seconds() * 1_000_000),
+            "payload": payload.SerializeToString(deterministic=True),
+        }
+        return statements.row_of(statements.OUTBOX, values)
+
+    def _request_row(self, changed: list[Kept], answer: bytes | None) -> list[Any] | None:
+        if self.request_id is None:
+            return None
+        subject = self.saga_subject or (changed[0].record.name if changed else "")
+        values = {
+            "caller": self.request_id.caller,
+            "method": self.request_id.method,
+            "id": self.request_id.id,
+            "digest": self.request_id.digest,
+            "answer": None if self.saga_id else answer,
+            "subject": subject,
+            "create_time": self.now,
+        }
+        return statements.row_of(statements.REQUEST, values)
+
+    def _taken(self, error: asyncpg.UniqueViolationError, changed: list[Kept]) -> Exception:
+        """What a unique violation means, by the table it happened in."""
+        if error.table_name == "request":
+            return RequestTaken()
+        if self.retry_conflicts or self.event or error.table_name in self._made_on_demand:
+            return LostRace()  # somebody made it a moment before us: look again
+        name = changed[0].record.name if changed else ""
+        if error.table_name == "external_id":
+            return ExternalIdTaken(detail=error.detail or "")
+        return RecordExists(name=name)
+
+    # ---- keeping
+
+    def _mapper(self, kind: type[Record]) -> Mapper:
+        return self.context.mappers[kind]
+
+    def _names(self, kind: type[Record], name: str) -> bool:
+        """Whether `name` can be the name of a record of this kind."""
+        key = name.removeprefix(f"{kind.collection}/")
+        return key != name and (self._mapper(kind).casts["id"] != "UUID" or is_uuid(key))
+
+    def _keep(self, kind: type[R], rows: Iterable[asyncpg.Record]) -> list[R]:
+        """Rows as records; one loaded twice stays the same object."""
+        mapper, records = self._mapper(kind), []
+        for row in rows:
+            key = (kind, str(row["id"]))
+            if key not in self._kept:
+                record = mapper.load(row)
+                self._kept[key] = Kept(record, mapper, mapper.dump(record), _external_ids(record))
+            records.append(self._kept[key].record)
+        return records  # type: ignore[return-value]
+
+
+def _external_ids(record: Record) -> frozenset[ExternalId]:
+    return frozenset(getattr(record, "external_ids", ()))
+
+
+def _external_id_row(record: Record, key: ExternalId) -> list[Any]:
+    return [record.collection, key.system, key.kind, key.id, record.id]
+
+
+def _runs(statements_: Iterable[tuple[str, tuple[Any, ...]]]) -> list[tuple[str, list[tuple[Any, ...]]]]:
+    """Neighbours with the same SQL as one batch: one round trip each."""
+    runs: list[tuple[str, list[tuple[Any, ...]]]] = []
+    for sql, arguments in statements_:
+        if runs and runs[-1][0] == sql:
+            runs[-1][1].append(arguments)
+        else:
+            runs.append((sql, [arguments]))
+    return runs

@@ -1,0 +1,1 @@
+"""crmctl: the suite from a terminal."""

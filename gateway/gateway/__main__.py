@@ -1,0 +1,95 @@
+"""Runs the gateway until SIGTERM: REST, gRPC and admin ports in one process."""
+
+import asyncio
+import signal
+import socket
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import uvicorn
+import uvloop
+
+from chassis import telemetry
+from gateway import admin, app, grpc_proxy
+from gateway.contract import Contract
+from gateway.limits import BoundedProtocol
+from gateway.routes import BadContract
+from gateway.settings import Address, SettingError, Settings
+from gateway.upstreams import Upstreams
+
+# An orchestrator kills after 10 s by this suite's charts; two are left for telemetry and the exit.
+DRAIN_SECONDS = 8
+
+
+def listen(address: Address) -> socket.socket:
+    """A bound socket; raises SettingError for a taken port or an address this machine does not have."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    bound = socket.socket(family)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((address.host, address.port))
+    except OSError as error:
+        raise SettingError(f"{address.setting}: cannot listen on {address}: {error.strerror}") from None
+    return bound
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to us: there are two of them, and a gRPC server, in this process."""
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        return nullcontext()
+
+
+def server(application: Any, **more: Any) -> Server:
+    """An HTTP server that is given its socket later."""
+    config = uvicorn.Config(
+        application, lifespan="off", ws="none", log_config=None, access_log=False, server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS, backlog=1024, **more,
+    )  # fmt: skip
+    return Server(config)
+
+
+async def serve(settings: Settings) -> None:
+    """Starts everything, waits for SIGTERM or SIGINT, finishes what was begun."""
+    contract = Contract(settings.descriptors)
+    upstreams = Upstreams(contract, settings.upstreams)
+    metrics = admin.Metrics()
+    web = server(app.build(contract, upstreams, metrics), http=BoundedProtocol)
+    inside = server(admin.build(metrics))
+    proxy, health = grpc_proxy.build(contract, upstreams)
+    web_socket, admin_socket = listen(settings.http), listen(settings.admin)
+    try:
+        proxy.add_insecure_port(str(settings.grpc))
+    except RuntimeError:
+        raise SettingError(f"{settings.grpc.setting}: cannot listen on {settings.grpc}") from None
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await proxy.start()
+    tasks = [asyncio.create_task(web.serve([web_socket])), asyncio.create_task(inside.serve([admin_socket]))]
+    await stop.wait()
+    metrics.draining = True
+    await health.enter_graceful_shutdown()
+    web.should_exit = True
+    await asyncio.gather(tasks[0], proxy.stop(DRAIN_SECONDS))
+    inside.should_exit = True
+    await tasks[1]
+    await upstreams.close()
+
+
+def main() -> int:
+    """The exit code: 0 after a drain, 2 for a setting that is wrong."""
+    provider = telemetry.start("gateway")
+    try:
+        uvloop.run(serve(Settings.read()))
+    except (SettingError, BadContract) as error:
+        print(f"gateway: {error}", file=sys.stderr)
+        return 2
+    finally:
+        provider.shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

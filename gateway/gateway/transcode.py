@@ -1,0 +1,290 @@
+"""One HTTP route to one RPC and back. All that can be decided from the descriptors is decided at start-up."""
+
+import asyncio
+import uuid
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from starlette.types import Receive, Scope, Send
+
+from gateway import json_text, limits
+from gateway.codec import Codec, Values
+from gateway.contract import Rpc, Rule, is_output
+from gateway.limits import ClientGone
+from gateway.problems import Problem, from_rpc
+from gateway.query import Query, put
+from gateway.routes import BadContract, Template
+from gateway.scalars import Invalid
+from gateway.tracing import Exchange
+
+JSON = [
+    (b"content-type", b"application/json"),
+    # Answers are about people: no shared cache may keep them, and a private one asks before using its copy.
+    (b"cache-control", b"private, no-cache"),
+    (b"x-content-type-options", b"nosniff"),
+]
+# Request ids are UUIDs; an Idempotency-Key that is not becomes one in this namespace, the same each time.
+KEY_NAMESPACE = uuid.UUID("a3f1f6d2-6f0c-5b0e-9d53-3f6f2c8e7b11")
+MAX_KEY = 255
+# A caller that leaves within this time has its answer computed in vain; watching each connection would cost more.
+WATCH_AFTER_SECONDS = 0.05
+
+
+class Transcoder:
+    """The endpoint of one google.api.http rule."""
+
+    def __init__(self, codec: Codec, rpc: Rpc, rule: Rule, channel: grpc.aio.Channel | None) -> None:
+        """`channel` is None if the service's UPSTREAM setting is missing: the route then answers 503."""
+        if rpc.client_streaming or rpc.server_streaming:
+            raise BadContract(f"{rpc.path} streams and cannot have an HTTP route")
+        self.rpc, self.rule = rpc, rule
+        self._paths = {name: tuple(name.split(".")) for name in Template.parse(rule.template).variables}
+        self._whole = rule.body == "*"
+        self._field = "" if self._whole else rule.body
+        for name, path in self._paths.items():
+            if not is_text(rpc.request, path):
+                raise BadContract(f"{rpc.path} has a path with {name}, which is no text field")
+        taken = set(self._paths) | {self._field}
+        self.query = Query(codec, rpc.request, taken, self._whole)
+        self._decode = self._body_decoder(codec)
+        self._body_limit = limits.BULK_BODY_BYTES if rpc.bulk else limits.BODY_BYTES
+        self._etag = self._etag_path()
+        self._has_key = "request_id" in rpc.request.fields_by_name
+        self._unmasked = self._fields_outside_a_mask()
+        self._raw = rpc.reply.full_name == "google.api.HttpBody"
+        self._encode = codec.encoder(rpc.reply) if not self._raw else None
+        self._reply_has = {name: name in rpc.reply.fields_by_name for name in ("etag", "name", "journey_id")}
+        self._request_class = rpc.request_class
+        self._call = channel and channel.unary_unary(
+            rpc.path,
+            request_serializer=rpc.request_class.SerializeToString,
+            response_deserializer=rpc.reply_class.FromString,
+        )
+
+    def _body_decoder(self, codec: Codec) -> Any:
+        if self._whole:
+            return codec.decoder(self.rpc.request)
+        if not self._field:
+            return None
+        if self._field not in self.rpc.request.fields_by_name:
+            raise BadContract(f"{self.rpc.path} has no field {self._field} for its body")
+        return codec.field_decoder(self.rpc.request.fields_by_name[self._field])
+
+    def _etag_path(self) -> tuple[str, ...]:
+        """Where If-Match goes: the request's own etag, or that of the resource a PATCH carries; () for nowhere."""
+        if "etag" in self.rpc.request.fields_by_name:
+            return ("etag",)
+        resource = self._resource()
+        if resource is not None and self.rule.method in ("PATCH", "PUT") and "etag" in resource.fields_by_name:
+            return (self._field, "etag")
+        return ()
+
+    def _resource(self) -> Any:
+        """The message type of the body's field, if the body is one field and that a message."""
+        field = self.rpc.request.fields_by_name.get(self._field)
+        return field.message_type if field is not None and field.type == FieldDescriptor.TYPE_MESSAGE else None
+
+    def _fields_outside_a_mask(self) -> set[str] | None:
+        """For a PATCH with a mask: the fields that are never in it by being sent. None for all other routes."""
+        resource = self._resource()
+        if self.rule.method != "PATCH" or resource is None or "update_mask" not in self.rpc.request.fields_by_name:
+            return None
+        return {"name", "etag"} | {field.name for field in resource.fields if is_output(field)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, variables: dict[str, str]) -> None:
+        """Answers one request; raises Problem."""
+        exchange: Exchange = scope["exchange"]
+        exchange.rpc = self.rpc.path
+        headers = dict(scope["headers"])
+        limits.check_head(scope["headers"], len(scope["raw_path"]) + len(scope["query_string"]))
+        seconds = limits.deadline(headers)
+        if self._call is None:
+            setting = f"UPSTREAM_{self.rpc.upstream.upper()}"
+            raise Problem(503, "SERVICE_NOT_CONFIGURED", f"the gateway has no {setting}: that service is not running")
+        values = await self._values(scope, receive, headers, variables)
+        call = self._call(
+            self._request_class(**values), timeout=seconds, metadata=metadata(headers, exchange.traceparent)
+        )
+        reply = await self._reply(call, receive)
+        if exchange.span.is_recording():
+            has = self._reply_has
+            exchange.concerns(reply.name if has["name"] else "", reply.journey_id if has["journey_id"] else "")
+        await self._send(reply, headers, exchange, send)
+
+    async def _values(
+        self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], variables: dict[str, str]
+    ) -> Values:
+        """The request message's constructor arguments, from body, query, path and headers."""
+        values: Values = {}
+        if self._decode is not None:
+            check_content(headers)
+            body = await limits.read_body(receive, headers, self._body_limit)
+            values = self._read_body(body)
+        if scope["query_string"]:
+            self.query.read(scope["query_string"], values)
+        if self._unmasked is not None and values.get("update_mask") is None:
+            sent = values.get(self._field) or {}
+            values["update_mask"] = {"paths": [name for name in sent if name not in self._unmasked]}
+        for name, path in self._paths.items():
+            if not put(values, path, variables[name]):
+                raise Problem.invalid(path[-1], "differs from the name in the path")
+        if b"if-match" in headers:
+            self._put_etag(headers[b"if-match"], values)
+        if b"idempotency-key" in headers:
+            self._put_key(headers[b"idempotency-key"], values)
+        return values
+
+    def _read_body(self, body: bytes) -> Values:
+        """An empty body says nothing, like {}."""
+        try:
+            values = self._decode(json_text.parse(body) if body else {})
+        except Invalid as error:
+            raise Problem.invalid(error.field, error.reason) from None
+        return values if self._whole else {self._field: values}
+
+    def _put_etag(self, raw: bytes, values: Values) -> None:
+        if not self._etag:
+            raise Problem.invalid("If-Match", "is not understood by this method: it has no etag")
+        text = ascii_text(raw, "If-Match")
+        if text == "*":
+            return
+        if len(text) < 3 or text[0] != '"' or text[-1] != '"' or '"' in text[1:-1]:
+            raise Problem.invalid("If-Match", 'must be one strong entity tag, like "12", or *')
+        if not put(values, self._etag, text[1:-1]):
+            raise Problem.invalid("If-Match", "differs from the etag in the body")
+
+    def _put_key(self, raw: bytes, values: Values) -> None:
+        if not self._has_key:
+            # Reading twice changes nothing, so a key there is idle; a write that ignored it would be unsafe.
+            if self.rule.method == "GET":
+                return
+            raise Problem.invalid("Idempotency-Key", "is not understood by this method: it has no request id")
+        text = ascii_text(raw, "Idempotency-Key")
+        if not text or len(text) > MAX_KEY:
+            raise Problem.invalid("Idempotency-Key", f"must be 1 to {MAX_KEY} printable ASCII characters")
+        if not put(values, ("request_id",), request_id(text)):
+            raise Problem.invalid("Idempotency-Key", "differs from the requestId in the request")
+
+    async def _reply(self, call: grpc.aio.UnaryUnaryCall, receive: Receive) -> Message:
+        """The service's answer. Raises Problem for an error, ClientGone if the caller leaves while it is computed."""
+        watch = Watch(call, receive)
+        try:
+            return await call
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc(error, self.rpc.upstream, self._field) from None
+        except asyncio.CancelledError:
+            if watch.gone:
+                raise ClientGone from None
+            raise
+        finally:
+            watch.stop()
+
+    async def _send(self, reply: Any, headers: dict[bytes, bytes], exchange: Exchange, send: Send) -> None:
+        out = [(b"traceparent", exchange.traceparent.encode()), (b"x-trace-id", exchange.trace_id.encode())]
+        status = 200
+        if self._raw:
+            body = reply.data
+            # A document is shown or stored, never run as part of this site.
+            out += [(b"content-type", reply.content_type.encode("latin-1", "replace")), *JSON[1:]]
+            out.append((b"content-security-policy", b"sandbox; default-src 'none'"))
+        else:
+            body = json_text.render(self._encode(reply))
+            out += JSON
+        if self._reply_has["etag"] and reply.etag.isascii() and reply.etag:
+            tag = f'"{reply.etag}"'.encode()
+            out.append((b"etag", tag))
+            if self.rule.method == "GET" and unchanged(headers.get(b"if-none-match"), tag):
+                status, body = 304, b""
+        if status == 200:
+            out.append((b"content-length", str(len(body)).encode()))
+        exchange.status = status
+        await send({"type": "http.response.start", "status": status, "headers": out})
+        await send({"type": "http.response.body", "body": body})
+
+
+class Watch:
+    """Cancels a call when its caller closes the connection. Starts late: most calls are over by then."""
+
+    def __init__(self, call: grpc.aio.UnaryUnaryCall, receive: Receive) -> None:
+        self.gone = False
+        self._call, self._receive = call, receive
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_SECONDS, self._start)
+
+    def _start(self) -> None:
+        self._task = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self._call.cancel()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+
+def is_text(message: Descriptor, path: tuple[str, ...]) -> bool:
+    """Whether a path of field names leads to a string, as a path's variable must."""
+    *outer, last = path
+    for name in outer:
+        field = message.fields_by_name.get(name)
+        if field is None or field.message_type is None or field.is_repeated:
+            return False
+        message = field.message_type
+    field = message.fields_by_name.get(last)
+    return field is not None and field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated
+
+
+def metadata(headers: dict[bytes, bytes], traceparent: str) -> list[tuple[str, str]]:
+    """What goes along with the call: who calls, for whom, in which trace."""
+    out = [("traceparent", traceparent)]
+    if b"authorization" in headers:
+        value = headers[b"authorization"]
+        if not value.isascii() or not value.decode("ascii").isprintable():
+            raise Problem(401, "UNAUTHENTICATED", "the authorization header is not ASCII text")
+        out.append(("authorization", value.decode("ascii")))
+    if b"crm-actor" in headers:
+        out.append(("crm-actor", ascii_text(headers[b"crm-actor"], "Crm-Actor")))
+    return out
+
+
+def ascii_text(raw: bytes, header: str) -> str:
+    """A header's value as text; raises Problem unless it is printable ASCII, the only text gRPC carries."""
+    text = raw.decode("latin-1")
+    if not text.isascii() or not text.isprintable():
+        raise Problem.invalid(header, "must be printable ASCII")
+    return text
+
+
+def request_id(key: str) -> str:
+    """A UUID as it is (in lower case), any other key as the UUID it always becomes."""
+    try:
+        return str(uuid.UUID(key)) if len(key) == 36 else str(uuid.uuid5(KEY_NAMESPACE, key))
+    except ValueError:
+        return str(uuid.uuid5(KEY_NAMESPACE, key))
+
+
+def check_content(headers: dict[bytes, bytes]) -> None:
+    """Raises Problem 415 for a body that is not plain JSON."""
+    kind = headers.get(b"content-type")
+    if kind is None:
+        if int(headers.get(b"content-length", 0)) == 0 and b"transfer-encoding" not in headers:
+            return
+        raise Problem(415, "UNSUPPORTED_MEDIA_TYPE", "a body needs the header Content-Type: application/json")
+    kind = kind.partition(b";")[0].strip().lower()
+    if kind != b"application/json" and not (kind.startswith(b"application/") and kind.endswith(b"+json")):
+        raise Problem(415, "UNSUPPORTED_MEDIA_TYPE", "the body must be application/json")
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise Problem(415, "UNSUPPORTED_MEDIA_TYPE", "the body must not be compressed")
+
+
+def unchanged(header: bytes | None, tag: bytes) -> bool:
+    """Whether If-None-Match names the tag; weak tags count as equal here."""
+    if header is None:
+        return False
+    return header.strip() == b"*" or tag in [part.strip().removeprefix(b"W/") for part in header.split(b",")]

@@ -1,0 +1,55 @@
+"""What directory stores, and the queries that have a name."""
+
+from sqlalchemy import Column, MetaData, Table, Text, UniqueConstraint, select
+from sqlalchemy.dialects.postgresql import JSONB
+
+from chassis.database import Query, enum_column, record_columns
+from directory.domain import ServiceAccount, State, Team, User
+
+METADATA = MetaData()
+
+
+def _identity(name: str, collection: str, *more: Column) -> Table:
+    return Table(
+        name,
+        METADATA,
+        *record_columns(slug=True),
+        Column("display_name", Text, nullable=False),
+        *more,
+        Column("team", Text(collation="C"), nullable=False, index=True, info={"filter": True}),
+        Column("roles", JSONB, nullable=False, info={"filter": True}),
+        Column("subject", Text(collation="C"), nullable=False),
+        enum_column("state", State),
+        Column("external_ids", JSONB, nullable=False, info={"filter": True}),
+        info={"collection": collection},
+    )
+
+
+users = _identity(
+    "users", "users", Column("email", Text(collation="C"), nullable=False, index=True, info={"filter": True})
+)
+service_accounts = _identity("service_accounts", "serviceAccounts")
+teams = Table(
+    "teams",
+    METADATA,
+    *record_columns(slug=True),
+    Column("display_name", Text, nullable=False),
+    Column("parent", Text(collation="C"), nullable=False, index=True, info={"filter": True}),
+    Column("external_ids", JSONB, nullable=False, info={"filter": True}),
+    info={"collection": "teams"},
+)
+subjects = Table(  # one identity per token subject, whichever collection it is in
+    "subjects",
+    METADATA,
+    Column("subject", Text(collation="C"), primary_key=True),
+    Column("name", Text(collation="C"), nullable=False),
+    UniqueConstraint("name"),
+)
+
+RECORDS = {User: users, ServiceAccount: service_accounts, Team: teams}
+
+TEAM_TREE = Query(select(teams.c.id, teams.c.parent).limit(10_000))
+CLAIM_SUBJECT = (
+    "INSERT INTO subjects (subject, name) VALUES ($1::text, $2::text)"
+    " ON CONFLICT (name) DO UPDATE SET subject = excluded.subject"
+)
