@@ -1,7 +1,6 @@
 """What all tests share: real servers for the session, an issuer, and each service started when first asked for."""
 
 import pytest
-
 from chassis.testing import Backend
 from harness import Issuer, Running, start
 

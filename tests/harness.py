@@ -14,16 +14,16 @@ import grpc
 import grpc.aio
 import jwt
 import msgspec
-from cryptography.hazmat.primitives.asymmetric import rsa
-from google.protobuf.message import Message
-from opentelemetry.sdk.trace import TracerProvider
-
-from chassis import members, migrate
 from chassis.service import Process, Service
 from chassis.settings import Settings, package
 from chassis.stack.ports import free_ports
 from chassis.statuses import from_call
 from chassis.testing import Backend, Database
+from cryptography.hazmat.primitives.asymmetric import rsa
+from google.protobuf.message import Message
+from opentelemetry.sdk.trace import TracerProvider
+
+from chassis import members, migrate
 
 ISSUER = "https://issuer.test"
 ADMIN = "users/admin"
@@ -121,7 +121,9 @@ class Running:
         if acting_for:
             sent.append(("crm-actor", acting_for))
         call = self.channel.unary_unary(
-            f"/{full}/{name}", request_serializer=type(request).SerializeToString, response_deserializer=answer.FromString
+            f"/{full}/{name}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=answer.FromString,
         )
         try:
             return await call(request, metadata=sent, timeout=timeout)

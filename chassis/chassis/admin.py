@@ -29,7 +29,9 @@ class Admin:
                 while (await reader.readline()).strip():
                     pass
             status, body = await self._answer(line[1] if len(line) > 1 else "")
-            head = f"HTTP/1.0 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body.encode())}"
+            head = (
+                f"HTTP/1.0 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body.encode())}"
+            )
             writer.write(f"{head}\r\n\r\n{body}".encode())
             await writer.drain()
         except (TimeoutError, OSError, ValueError):

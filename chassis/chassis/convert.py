@@ -37,12 +37,12 @@ PLACES = Decimal("0.0001")
 def to_message(value: Any, kind: type[M]) -> M:
     """A new message of `kind` with every field `value` has under the same name."""
     message = kind()
-    _writer(type(value), kind.DESCRIPTOR)(value, message)
+    _writer(type(value), kind.DESCRIPTOR)(value, message)  # type: ignore[arg-type]
     return message
 
 
 @cache
-def _writer(kind: type, descriptor: Descriptor) -> Callable[[Any, Message], None]:
+def _writer(kind: type[Any], descriptor: Descriptor) -> Callable[[Any, Message], None]:
     names = {item.name for item in fields(kind)}
     steps: list[Callable[[Any, Message], None]] = []
     for item in descriptor.fields:
@@ -111,7 +111,7 @@ def _message_out(descriptor: Descriptor) -> Callable[[Any, Any], None]:
                 date_pb2.Date(year=value.year, month=value.month, day=value.day)
             )
     return lambda value, target: (
-        target.CopyFrom(value) if isinstance(value, Message) else _writer(type(value), descriptor)(value, target)
+        target.CopyFrom(value) if isinstance(value, Message) else _writer(type(value), descriptor)(value, target)  # type: ignore[arg-type]
     )
 
 
@@ -183,7 +183,7 @@ def _in(value: Any, item: FieldDescriptor, kind: Any) -> Any:
                 return money(value, item.name)
             case "google.type.Date":
                 return civil_date(value, item.name)
-        return from_message(value, kind) if is_dataclass(kind) else value
+        return from_message(value, kind) if isinstance(kind, type) and is_dataclass(kind) else value
     if item.enum_type is not None:
         entry = item.enum_type.values_by_number.get(value)
         if entry is None:
@@ -213,9 +213,7 @@ def money(value: money_pb2.Money, field_path: str) -> Money:
 
 def money_message(value: Money) -> money_pb2.Money:
     units = int(value.amount)
-    return money_pb2.Money(
-        currency_code=value.currency, units=units, nanos=int((value.amount - units) * NANOS)
-    )
+    return money_pb2.Money(currency_code=value.currency, units=units, nanos=int((value.amount - units) * NANOS))
 
 
 def civil_date(value: date_pb2.Date, field_path: str) -> date:

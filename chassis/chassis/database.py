@@ -26,14 +26,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.sql import visitors
-from sqlalchemy.sql.expression import BindParameter, Executable
+from sqlalchemy.sql.expression import BindParameter, ClauseElement
 
 from chassis.errors import DatabaseAway, FilterTooBroad
 from chassis.records import DIALECT
 from chassis.telemetry import client_span
 
-LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError)
+LOST: tuple[type[BaseException], ...] = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+)
 LOST += (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.TooManyConnectionsError)
+LOST_OR_LATE: tuple[type[BaseException], ...] = (*LOST, TimeoutError)
 ACQUIRE_SECONDS = 0.8  # a caller is told within a second that the database is away
 QUERY_SECONDS = 2.0  # a list that takes longer needs a better filter
 
@@ -64,7 +70,9 @@ def customer_columns() -> list[Column[Any]]:
 
 def enum_column(name: str, kind: type[Enum]) -> Column[Any]:
     """A column that keeps an enum's name and can be filtered by it."""
-    return Column(name, Text(collation="C"), nullable=False, info={"filter": True, "values": [item.name for item in kind]})
+    return Column(
+        name, Text(collation="C"), nullable=False, info={"filter": True, "values": [item.name for item in kind]}
+    )
 
 
 def listed(table: Table, *columns: str) -> None:
@@ -198,9 +206,10 @@ team = Table(
 class Query:
     """A Core statement compiled once. Parameters are given by name."""
 
-    def __init__(self, statement: Executable) -> None:
+    def __init__(self, statement: ClauseElement) -> None:
         given = [item.key for item in visitors.iterate(statement) if isinstance(item, BindParameter) and item.required]
-        state = statement.compile(dialect=DIALECT).construct_expanded_state(dict.fromkeys(given))
+        compiled: Any = statement.compile(dialect=DIALECT)
+        state = compiled.construct_expanded_state(dict.fromkeys(given))
         self.sql = state.statement
         self._order = list(state.positiontup or ())
         self._fixed = dict(state.parameters)
@@ -239,7 +248,7 @@ class Database:
         assert self._pool is not None
         try:
             connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
-        except (*LOST, TimeoutError) as lost:
+        except LOST_OR_LATE as lost:
             raise DatabaseAway() from lost
         try:
             yield connection
@@ -255,7 +264,11 @@ class Database:
             yield connection
 
     async def fetch(
-        self, sql: str, arguments: Sequence[Any], on: asyncpg.Connection | None = None, limit_seconds: float | None = None
+        self,
+        sql: str,
+        arguments: Sequence[Any],
+        on: asyncpg.Connection | None = None,
+        limit_seconds: float | None = None,
     ) -> list[asyncpg.Record]:
         """Runs one statement, on the given connection or on one of the pool."""
         with client_span("postgresql", sql):

@@ -50,7 +50,9 @@ class EventLogService:
         rows = await work.context.database.fetch(OPEN, [request.page_size or 50])
         return chassis_pb2.ListDeadLettersResponse(dead_letters=[_letter(row) for row in rows])
 
-    async def ReplayDeadLetter(self, request: chassis_pb2.ReplayDeadLetterRequest, work: Work) -> chassis_pb2.DeadLetter:
+    async def ReplayDeadLetter(
+        self, request: chassis_pb2.ReplayDeadLetterRequest, work: Work
+    ) -> chassis_pb2.DeadLetter:
         database = work.context.database
         row = await self._open(request.event_id, work)
         try:

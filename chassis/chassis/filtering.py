@@ -45,9 +45,8 @@ def parse(text: str) -> list[Condition]:
     words = _words(text)
     conditions: list[Condition] = []
     while words:
-        if conditions:
-            if words.pop(0) != ("word", "AND"):
-                raise _wrong("conditions are joined by AND")
+        if conditions and words.pop(0) != ("word", "AND"):
+            raise _wrong("conditions are joined by AND")
         if len(words) < 3:
             raise _wrong("a condition is a field, an operator and a value")
         (kind, name), (sign, operator), (form, value) = words.pop(0), words.pop(0), words.pop(0)

@@ -6,6 +6,7 @@ event lag and a second.
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from crm.directory.v1 import directory_pb2
@@ -140,7 +141,7 @@ def below(team: str, parents: dict[str, str]) -> set[str]:
     return found
 
 
-def _member(row: object) -> Member:
+def _member(row: Any) -> Member:
     return Member(
         name=row["name"],
         subject=row["subject"],
@@ -148,7 +149,7 @@ def _member(row: object) -> Member:
         team=row["team"],
         roles=tuple(msgspec.json.decode(row["roles"])),
         active=row["active"],
-    )  # type: ignore[index]
+    )
 
 
 USER_EVENTS = (

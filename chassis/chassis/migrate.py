@@ -1,4 +1,6 @@
-"""Brings schemas up to date: `python -m chassis.migrate leads` (DATABASE_URL), or `--all` (DATABASE_URL_<SERVICE>_OWNER).
+"""Brings schemas up to date.
+
+`python -m chassis.migrate leads` uses DATABASE_URL_OWNER or DATABASE_URL, `--all` DATABASE_URL_<SERVICE>_OWNER.
 
 Uses a connection of its own as the owner role. A service's data role gets its rights by the owner's default
 privileges; it can change no structure.

@@ -55,9 +55,7 @@ class Mapper:
         return row
 
     def load(self, row: Mapping[str, Any]) -> Record:
-        return self.kind(
-            **{item.name: item.load(*(row[column] for column in item.columns)) for item in self.fields}
-        )
+        return self.kind(**{item.name: item.load(*(row[column] for column in item.columns)) for item in self.fields})
 
 
 def sql_type(column: Column[Any]) -> str:

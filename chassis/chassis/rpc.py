@@ -79,9 +79,7 @@ class Method:
 
 
 def methods_of(services: Iterable[tuple[ServiceDescriptor, object]]) -> list[Method]:
-    return [
-        Method.read(method, service, servicer) for service, servicer in services for method in service.methods
-    ]
+    return [Method.read(method, service, servicer) for service, servicer in services for method in service.methods]
 
 
 def violations(message: Message) -> list[tuple[str, str]]:
@@ -151,7 +149,9 @@ class Edge:
             milliseconds = round((time.perf_counter() - began) * 1000, 1)
             log.info("call", extra={"fields": {"method": method.path, "code": code, "ms": milliseconds, **more}})
 
-    async def _in_time(self, method: Method, request: Message, metadata: dict[str, Any], asked: float | None) -> Message:
+    async def _in_time(
+        self, method: Method, request: Message, metadata: dict[str, Any], asked: float | None
+    ) -> Message:
         longest = LONGEST_INTERNAL_SECONDS if method.internal else LONGEST_SECONDS
         seconds = min(DEFAULT_SECONDS if asked is None else asked, longest)
         if seconds < SHORTEST_SECONDS:
@@ -281,4 +281,3 @@ def _message(result: Any, kind: type[Message]) -> Message:
         getattr(answer, repeated.name).extend(convert.to_message(record, one) for record in result.records)
         return answer
     return convert.to_message(result, kind)
-

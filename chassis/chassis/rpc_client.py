@@ -48,7 +48,9 @@ class Neighbours:
             if actor:
                 metadata.append(("crm-actor", actor))
             call = self._channel(service).unary_unary(
-                f"/{method}", request_serializer=type(request).SerializeToString, response_deserializer=answer.FromString
+                f"/{method}",
+                request_serializer=type(request).SerializeToString,
+                response_deserializer=answer.FromString,
             )
             try:
                 return await call(request, metadata=metadata, timeout=deadline_seconds)

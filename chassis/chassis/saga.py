@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -39,9 +40,7 @@ ADVANCE = (
     " WHERE id = $1::uuid AND step = $2::integer RETURNING 1"
 )
 FINISH = "UPDATE saga SET due_time = NULL, step = step + 1, error = $3::text WHERE id = $1::uuid AND step = $2::integer"
-POSTPONE = (
-    "UPDATE saga SET attempts = attempts + 1, error = $2::text, due_time = $3::timestamptz WHERE id = $1::uuid"
-)
+POSTPONE = "UPDATE saga SET attempts = attempts + 1, error = $2::text, due_time = $3::timestamptz WHERE id = $1::uuid"
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,9 @@ class Asking:
 class Sagas:
     """Runs sagas: at once after the commit that began them, and whenever one is found due."""
 
-    def __init__(self, context: Context, kinds: list[Saga], neighbours: Neighbours, committed: Callable[[], None]) -> None:
+    def __init__(
+        self, context: Context, kinds: list[Saga], neighbours: Neighbours, committed: Callable[[], None]
+    ) -> None:
         self._context, self._neighbours, self._committed = context, neighbours, committed
         self._kinds = {kind.kind: kind for kind in kinds}
         self._stopping = asyncio.Event()
@@ -120,7 +121,7 @@ class Sagas:
     async def _run(self, row: asyncpg.Record) -> CrmError | None:
         kind, data = self._kinds[row["kind"]], msgspec.json.decode(row["data"])
         step = row["step"]
-        attributes = {telemetry.SAGA: kind.kind, telemetry.RECORD: row["subject"]}
+        attributes: dict[str, Any] = {telemetry.SAGA: kind.kind, telemetry.RECORD: row["subject"]}
         if row["journey_id"]:
             attributes[telemetry.JOURNEY] = str(row["journey_id"])
         first = row["attempts"] == 0 and step == 0
@@ -135,13 +136,12 @@ class Sagas:
                     if not await self._context.database.fetch(ADVANCE, [row["id"], step, encoded]):
                         return None  # another process went on with it
                     step += 1
-                await self._end(row, step, "", lambda work: kind.finish(data, work))
+                await self._end(row, step, "", partial(kind.finish, data))
             except PASSING as passing:
                 await self._postpone(row, passing)
             except CrmError as refused:
                 log.warning("saga %s of %s given up: %s", kind.kind, row["subject"], refused)
-                said = str(refused)
-                await self._end(row, step, said, lambda work: kind.give_up(data, refused, work))
+                await self._end(row, step, str(refused), partial(kind.give_up, data, refused))
                 return refused
             except Exception as failed:
                 log.error("saga %s of %s failed", kind.kind, row["subject"], exc_info=failed)

@@ -33,5 +33,7 @@ async def behind(database: Database, service_package: str) -> str:
             return f"the schema has no {chain} tables yet (run the migrations)"
         found = rows[0]["version_num"] if rows else ""
         if found < wanted:
-            return f"the schema's {chain} tables are at {found or 'nothing'}, the code needs {wanted} (run the migrations)"
+            return (
+                f"the schema's {chain} tables are at {found or 'nothing'}, the code needs {wanted} (run the migrations)"
+            )
     return ""

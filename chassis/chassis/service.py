@@ -153,7 +153,7 @@ class Process:
                     name=self._service.name,
                     inbox_prefix=prefix.encode(),
                     max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.5,
+                    reconnect_time_wait=1,
                     connect_timeout=2,
                     error_cb=_nats_error,
                 )
@@ -162,11 +162,7 @@ class Process:
                 await asyncio.sleep(1)
                 self._client = Client()
         self._relay = Relay(self._service.name, self._database, self._client)
-        producers = [
-            name
-            for name in SERVICES
-            if any(reaction.subjects(name) for reaction in self._inbox.reactions)
-        ]
+        producers = [name for name in SERVICES if any(reaction.subjects(name) for reaction in self._inbox.reactions)]
         self._consumers = [
             Consumer(self._inbox, self._service.name, name, self._database, self._client, self._committed)
             for name in producers

@@ -33,7 +33,9 @@ def update_record(mapper: Mapper) -> str:
     """Parameters: the row, then the version it is expected to have."""
     pairs = zip(mapper.columns, mapper.casts.values(), strict=True)
     sets = ", ".join(
-        f"{name} = ${number}::{cast}" for number, (name, cast) in enumerate(pairs, 1) if name not in ("id", "create_time")
+        f"{name} = ${number}::{cast}"
+        for number, (name, cast) in enumerate(pairs, 1)
+        if name not in ("id", "create_time")
     )
     position = {name: number for number, name in enumerate(mapper.columns, 1)}
     key = f"id = ${position['id']}::{mapper.casts['id']}"

@@ -160,8 +160,9 @@ class Work:
         if not wanted:
             return {}
         sql = (
-            "SELECT e.system, e.kind, e.key, e.record_id FROM external_id e JOIN unnest($2::text[], $3::text[], $4::text[])"
-            " AS w(system, kind, key) USING (system, kind, key) WHERE e.collection = $1::text"
+            "SELECT e.system, e.kind, e.key, e.record_id FROM external_id e"
+            " JOIN unnest($2::text[], $3::text[], $4::text[]) AS w(system, kind, key) USING (system, kind, key)"
+            " WHERE e.collection = $1::text"
         )
         columns = [[key.system for key in wanted], [key.kind for key in wanted], [key.id for key in wanted]]
         rows = await self.context.database.fetch(sql, [kind.collection, *columns], self.connection)
@@ -190,7 +191,11 @@ class Work:
         teams = sorted(self.caller.subtree if reach is Reach.SUBTREE else self.caller.teams)
         who = () if reach is Reach.ALL else (self.caller.name, self.caller.actor, reach, teams)
         bound_to = filtering.digest(kind.collection, request.filter, show_archived, who)
-        after = filtering.read_token(self.context.page_token_key, request.page_token, bound_to) if request.page_token else ""
+        after = (
+            filtering.read_token(self.context.page_token_key, request.page_token, bound_to)
+            if request.page_token
+            else ""
+        )
         sql = statements.page(
             mapper,
             conditions,
@@ -268,7 +273,9 @@ class Work:
     def start_saga(self, kind: str, subject: str, journey_id: str, data: Any) -> None:
         """A saga that begins with this commit. The process runs it at once; if that process dies, another one soon."""
         self.saga_id, self.saga_subject = new_id(), subject
-        columns = "id, kind, subject, journey_id, actor, traceparent, data, step, attempts, error, due_time, create_time"
+        columns = (
+            "id, kind, subject, journey_id, actor, traceparent, data, step, attempts, error, due_time, create_time"
+        )
         sql = (
             f"INSERT INTO saga ({columns}) VALUES ($1::uuid, $2::text, $3::text, $4::uuid, $5::text, $6::text,"
             " $7::jsonb, 0, 0, '', now() + interval '5 seconds', now())"
@@ -340,8 +347,12 @@ class Work:
             for sql, rows in _runs(sorted((self._record_row(kept) for kept in changed), key=itemgetter(0))):
                 if len(await connection.fetchmany(sql, rows)) != len(rows):
                     raise LostRace()
-            gone = [_external_id_row(k.record, key) for k in changed for key in k.external_ids - _external_ids(k.record)]
-            come = [_external_id_row(k.record, key) for k in changed for key in _external_ids(k.record) - k.external_ids]
+            gone = [
+                _external_id_row(k.record, key) for k in changed for key in k.external_ids - _external_ids(k.record)
+            ]
+            come = [
+                _external_id_row(k.record, key) for k in changed for key in _external_ids(k.record) - k.external_ids
+            ]
             if gone:
                 await connection.executemany(statements.DELETE_EXTERNAL_ID, gone)
             if come:

@@ -1,6 +1,7 @@
 """Runs the gateway until SIGTERM: REST, gRPC and admin ports in one process."""
 
 import asyncio
+import logging
 import signal
 import socket
 import sys
@@ -10,14 +11,17 @@ from typing import Any
 import uvicorn
 import uvloop
 
+import gateway.admin as admin
+import gateway.app as app
+import gateway.grpc_proxy as grpc_proxy
 from chassis import telemetry
-from gateway import admin, app, grpc_proxy
 from gateway.contract import Contract
 from gateway.limits import BoundedProtocol
 from gateway.routes import BadContract
 from gateway.settings import Address, SettingError, Settings
 from gateway.upstreams import Upstreams
 
+log = logging.getLogger("crm.gateway")
 # An orchestrator kills after 10 s by this suite's charts; two are left for telemetry and the exit.
 DRAIN_SECONDS = 8
 
@@ -63,6 +67,7 @@ async def serve(settings: Settings) -> None:
         proxy.add_insecure_port(str(settings.grpc))
     except RuntimeError:
         raise SettingError(f"{settings.grpc.setting}: cannot listen on {settings.grpc}") from None
+    log.info("listening: HTTP %s, gRPC %s, admin %s", settings.http, settings.grpc, settings.admin)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -81,6 +86,7 @@ async def serve(settings: Settings) -> None:
 def main() -> int:
     """The exit code: 0 after a drain, 2 for a setting that is wrong."""
     provider = telemetry.start("gateway")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it has a line for every start and stop of each server
     try:
         uvloop.run(serve(Settings.read()))
     except (SettingError, BadContract) as error:

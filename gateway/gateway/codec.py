@@ -74,7 +74,8 @@ class Codec:
                     # The constructor reads None as "not set".
                     out[name] = convert(item) if item is not None or null else None
                 except Invalid as error:
-                    raise error.under(key)
+                    error.under(key)
+                    raise
             for choice in choices:
                 check_choice(choice, out)
             return out
@@ -111,7 +112,8 @@ class Codec:
                 try:
                     out[key_of(key)] = convert(item)
                 except Invalid as error:
-                    raise error.under(key)
+                    error.under(key)
+                    raise
             if len(out) != len(value):
                 raise Invalid("has two keys of one value")
             return out
@@ -180,7 +182,8 @@ def repeated(single: Decode) -> Decode:
             for item in value:
                 out.append(single(item))
         except Invalid as error:
-            raise error.inside(len(out))
+            error.inside(len(out))
+            raise
         return out
 
     return decode

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from crm.options.v1 import options_pb2
 from google.api import annotations_pb2, field_behavior_pb2
@@ -48,11 +49,11 @@ class Rpc:
         return self.name.startswith(BULK)
 
     @cached_property
-    def request_class(self) -> type:
+    def request_class(self) -> Any:
         return GetMessageClass(self.request)
 
     @cached_property
-    def reply_class(self) -> type:
+    def reply_class(self) -> Any:
         return GetMessageClass(self.reply)
 
 

@@ -1,7 +1,7 @@
 """One gRPC port for all services: calls pass through as bytes, in the shape their descriptors say."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -15,7 +15,7 @@ from gateway.upstreams import Upstreams
 
 # What a service may know of the caller; everything else a caller sends stays here.
 PASSED = ("authorization", "crm-actor", "traceparent")
-Context = grpc.aio.ServicerContext
+Context: TypeAlias = grpc.aio.ServicerContext
 
 
 def build(contract: Contract, upstreams: Upstreams) -> tuple[grpc.aio.Server, health.HealthServicer]:
@@ -113,12 +113,13 @@ def answer_many(call: Any) -> Callable[[Any, Context], AsyncIterator[bytes]]:
 def not_configured(rpc: Rpc) -> Callable[[Any, Context], Any]:
     """Refuses the calls of a service that is not running here."""
 
-    async def answer(request: Any, context: Context) -> bytes:
+    async def answer(request: Any, context: Context) -> None:
         text = f"the gateway has no UPSTREAM_{rpc.upstream.upper()}: that service is not running"
         await context.abort(grpc.StatusCode.UNAVAILABLE, text)
 
     async def answers(request: Any, context: Context) -> AsyncIterator[bytes]:
-        yield await answer(request, context)
+        await answer(request, context)
+        yield b""  # never reached: abort raises
 
     return answers if rpc.server_streaming else answer
 

@@ -106,7 +106,7 @@ def from_rpc(error: grpc.aio.AioRpcError, upstream: str, body_field: str) -> Pro
     # Said by our own side of the channel, which tells it from a quota only by its words.
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "message larger than max" in text:
         return Problem(400, "MESSAGE_TOO_LARGE", "the request or its answer is too large; ask for less at a time")
-    trailing = {key: value for key, value in error.trailing_metadata() or ()}
+    trailing = dict(error.trailing_metadata() or ())
     reason, metadata, violations, headers = code.name, {}, [], {}
     if STATUS_DETAILS in trailing:
         info, bad, retry = details(trailing[STATUS_DETAILS])

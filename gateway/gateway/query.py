@@ -1,4 +1,4 @@
-"""Query parameters to request fields: `pageSize=20`, `page_size=20`, `period.start=...`, `states=NEW&states=WORKING`."""
+"""Query parameters to request fields: `pageSize=20`, `page_size=20`, `states=NEW&states=WORKING`."""
 
 from collections.abc import Callable
 from typing import Any

@@ -114,7 +114,8 @@ class Routes(BaseRoute):
             verb = ""
         if b"%" in raw_path:
             segments = [decoded(segment) for segment in segments]
-        for shape in self._table.get((len(segments), segments[1], verb), ()):
+        collection = segments[1] if len(segments) > 1 else ""
+        for shape in self._table.get((len(segments), collection, verb), ()):
             if shape.template.fits(segments):
                 found = shape.methods.get("GET" if method == "HEAD" else method)
                 if found is None:

@@ -153,13 +153,9 @@ def enumeration(descriptor: EnumDescriptor) -> tuple[Decode, Encode]:
     shown = ", ".join(list(numbers)[:20])
 
     def decode(value: Any) -> int:
-        if type(value) is str:
-            number = numbers.get(value)
-            if number is None and INTEGER.fullmatch(value):
-                number = int(value)
-        else:
-            number = whole(value)
-        if number not in names:
+        spelled = type(value) is str and not INTEGER.fullmatch(value)
+        number = numbers.get(value) if spelled else whole(value)
+        if number is None or number not in names:
             raise Invalid(f"must be one of {shown}")
         return number
 

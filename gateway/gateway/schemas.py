@@ -17,8 +17,8 @@ SCALARS: dict[int, Schema] = {
     F.TYPE_BOOL: {"type": "boolean"},
     F.TYPE_BYTES: {"type": "string", "format": "byte"},
     **dict.fromkeys((F.TYPE_DOUBLE, F.TYPE_FLOAT), NUMBER),
-    **dict.fromkeys((F.TYPE_INT32, F.TYPE_SINT32, F.TYPE_SFIXED32), {"type": "integer", "format": "int32"}),
-    **dict.fromkeys((F.TYPE_UINT32, F.TYPE_FIXED32), {"type": "integer", "format": "int32", "minimum": 0}),
+    **{key: {"type": "integer", "format": "int32"} for key in (F.TYPE_INT32, F.TYPE_SINT32, F.TYPE_SFIXED32)},
+    **{key: {"type": "integer", "format": "int32", "minimum": 0} for key in (F.TYPE_UINT32, F.TYPE_FIXED32)},
     **dict.fromkeys((F.TYPE_INT64, F.TYPE_SINT64, F.TYPE_SFIXED64, F.TYPE_UINT64, F.TYPE_FIXED64), INT64),
 }
 SPECIAL: dict[str, Schema] = {
@@ -77,7 +77,7 @@ class Schemas:
         rules = field.GetOptions().Extensions[validate_pb2.field]
         if is_map(field):
             value = field.message_type.fields_by_name["value"]
-            schema = {"type": "object", "additionalProperties": self.single(value, rules.map.values)}
+            schema: Schema = {"type": "object", "additionalProperties": self.single(value, rules.map.values)}
             schema |= words(rules.map, MAP_WORDS)
         elif field.is_repeated:
             schema = {"type": "array", "items": self.single(field, rules.repeated.items)}

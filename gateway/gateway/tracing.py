@@ -18,7 +18,7 @@ _tracer = trace.get_tracer("crm.gateway")
 class Exchange:
     """One request being answered: its trace, and what will be counted and shown of it."""
 
-    __slots__ = ("traceparent", "trace_id", "span", "rpc", "status")
+    __slots__ = ("rpc", "span", "status", "trace_id", "traceparent")
 
     def __init__(self, received: str, name: str) -> None:
         self.span = _tracer.start_span(name, parent_context(received), SpanKind.SERVER)

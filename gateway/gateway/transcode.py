@@ -54,10 +54,10 @@ class Transcoder:
         self._has_key = "request_id" in rpc.request.fields_by_name
         self._unmasked = self._fields_outside_a_mask()
         self._raw = rpc.reply.full_name == "google.api.HttpBody"
-        self._encode = codec.encoder(rpc.reply) if not self._raw else None
+        self._encode: Any = None if self._raw else codec.encoder(rpc.reply)
         self._reply_has = {name: name in rpc.reply.fields_by_name for name in ("etag", "name", "journey_id")}
         self._request_class = rpc.request_class
-        self._call = channel and channel.unary_unary(
+        self._call: Any = channel and channel.unary_unary(
             rpc.path,
             request_serializer=rpc.request_class.SerializeToString,
             response_deserializer=rpc.reply_class.FromString,

@@ -16,7 +16,7 @@ from google.protobuf.message_factory import GetMessageClass
 from gateway.scalars import SCALARS, Decode, Encode, Invalid, decode_string, kind, same
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-NAIVE_EPOCH = datetime(1970, 1, 1)
+NAIVE_EPOCH = EPOCH.replace(tzinfo=None)
 # Only the form: datetime knows the calendar, but reads more forms than RFC 3339 has.
 TIMESTAMP = re.compile(
     r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d(?:\.(\d{1,9}))?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII

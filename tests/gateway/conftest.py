@@ -172,7 +172,7 @@ async def stack(contract: Contract) -> AsyncIterator[Running]:
 def gateway(stack: Running) -> Iterator[Running]:
     """The running gateway with a world that has forgotten the test before."""
     stack.world.reset()
-    yield stack
+    return stack
 
 
 def dead_port() -> int:

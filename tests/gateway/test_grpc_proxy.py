@@ -1,18 +1,22 @@
 """The gRPC port: calls pass through unchanged, in every shape, and only those that outsiders may make."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from conftest import Running
 from crm.leads.v1 import leads_pb2, leads_pb2_grpc
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from gateway import limits
+
+if TYPE_CHECKING:
+    from conftest import Running
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 EVERYTHING = "/crm.everything.v1.EverythingService/"
@@ -160,7 +164,8 @@ async def ask(gateway: Running, **question: Any) -> Any:
         yield reflection_pb2.ServerReflectionRequest(**question)
 
     stub = reflection_pb2_grpc.ServerReflectionStub(gateway.grpc)
-    return [reply async for reply in stub.ServerReflectionInfo(requests())][0]
+    [reply] = [reply async for reply in stub.ServerReflectionInfo(requests())]
+    return reply
 
 
 async def test_reflection_lists_the_public_services_only(gateway: Running) -> None:

@@ -1,16 +1,20 @@
 """The OpenAPI document, the pages, and the command that writes the document."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import Running
 from gateway.contract import Contract
 from gateway.settings import descriptors
 
 from gateway import openapi
+
+if TYPE_CHECKING:
+    from conftest import Running
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +53,8 @@ def test_every_operation_is_complete(document: dict[str, Any]) -> None:
     for path, method, operation in operations(document):
         ids.append(operation["operationId"])
         assert method in ("get", "post", "patch", "put", "delete")
-        assert operation["description"] and operation["summary"], path
+        assert operation["description"], path
+        assert operation["summary"], path
         assert set(operation["tags"]) <= tags
         in_path = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"}
         assert in_path == {part[1:].split("}")[0] for part in path.split("/") if part.startswith("{")}
@@ -103,7 +108,9 @@ async def test_the_pages_are_served_and_need_nothing_from_outside(gateway: Runni
     assert (home.status_code, home.headers["location"]) == (307, "/docs")
     docs = await gateway.http.get("/docs")
     assert docs.status_code == 200
-    assert "http://" not in docs.text and "https://" not in docs.text and " src=" not in docs.text
+    assert "http://" not in docs.text
+    assert "https://" not in docs.text
+    assert " src=" not in docs.text
     served = json.loads((await gateway.http.get("/openapi.json")).text)
     assert served["openapi"] == "3.1.0"
     assert "/v1/secrets/{secretsId}" not in served["paths"]

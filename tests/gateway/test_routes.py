@@ -57,5 +57,5 @@ async def test_the_gateway_does_not_start_on_a_rule_it_cannot_serve(
 
 
 async def test_an_upstream_that_no_rpc_knows_is_refused_by_its_setting(contract: Contract) -> None:
-    with pytest.raises(SettingError, match="UPSTREAM_SALE names no service; there are .*sales"):
+    with pytest.raises(SettingError, match=r"UPSTREAM_SALE names no service; there are .*sales"):
         Upstreams(contract, {"sale": "127.0.0.1:1"})

@@ -1,10 +1,9 @@
 """Leads over gRPC on a real database."""
 
 import pytest
-from crm.leads.v1 import leads_pb2
-
 from chassis.errors import AlreadyExists, CrmError, FailedPrecondition, InvalidFields, NotFound
 from chassis.values import new_id
+from crm.leads.v1 import leads_pb2
 
 
 def lead(**fields):

@@ -1,7 +1,8 @@
 """A running suite with stand-ins for the services, and the two real servers on their own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from chassis.testing import Backend
@@ -13,8 +14,10 @@ def starting(tmp_path: Path) -> Iterator[Callable[..., Suite]]:
     """Start suites in this test's folder, one after the other or (to see them refused) together; all are ended."""
     started = []
 
-    def start(data_dir: Path = tmp_path / "data", *arguments: str) -> Suite:
-        started.append(start_suite(data_dir, *arguments))
+    def start(
+        data_dir: Path = tmp_path / "data", *arguments: str, env: Mapping[str, str] = MappingProxyType({})
+    ) -> Suite:
+        started.append(start_suite(data_dir, *arguments, env=env))
         return started[-1]
 
     yield start

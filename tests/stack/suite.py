@@ -1,9 +1,12 @@
 """A suite with stand-ins for the services, as a process of its own."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -38,13 +41,14 @@ class Suite:
         self.process.communicate(timeout=DEADLINE_SECONDS)
 
 
-def start_suite(data_dir: Path, *arguments: str) -> Suite:
+def start_suite(data_dir: Path, *arguments: str, env: Mapping[str, str] = MappingProxyType({})) -> Suite:
     """Start it and read its output up to the line that begins with `ready `; a failed start ends the output earlier."""
     process = subprocess.Popen(
         [sys.executable, str(SUITE), str(data_dir), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        env=os.environ | env,
     )
     assert process.stdout is not None
     lines = []

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import nats
 import pytest
+from chassis.stack.errors import StackError
 from chassis.stack.names import inbox_prefix, stream, subjects
 from chassis.stack.ports import free_port
 from chassis.stack.postgres import Postgres
@@ -93,6 +95,20 @@ def test_an_old_backend_of_a_killed_postgres_is_gone_before_the_next_start(tmp_p
             await asyncio.gather(busy, return_exceptions=True)
 
     assert asyncio.run(run()) == 42
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_without_user_namespaces_is_told_what_to_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    setpriv = shutil.which("setpriv")
+    assert setpriv
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "setpriv").symlink_to(setpriv)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    with pytest.raises(StackError, match="start as an ordinary user"):
+        asyncio.run(Postgres(closed / "postgres", free_port(), "secret", closed / "log").start())
+    assert not (closed / "postgres").exists()
 
 
 def with_clients(servers: Backend, use: Callable[[Client, Client, Client], Awaitable[None]]) -> None:

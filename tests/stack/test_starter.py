@@ -14,8 +14,10 @@ import asyncpg
 import httpx
 import psutil
 import pytest
+from chassis.settings import SERVICES, variable
 from chassis.stack.databases import as_role, in_database
 from chassis.stack.secrets_file import Secrets
+from chassis.testing import Backend
 from stack.suite import DEADLINE_SECONDS, SUITE, Suite
 
 Start = Callable[..., Suite]
@@ -147,13 +149,24 @@ def test_a_data_role_cannot_reach_the_database_of_another_service(suite: Suite) 
 
 
 def test_the_files_with_secrets_are_readable_by_their_owner_only(suite: Suite) -> None:
-    for name in ("secrets.json", "issuer.pem", "stack.json", "nats/nats.conf"):
+    for name in ("secrets.json", "issuer.pem", "stack.json", "nats", "nats/nats.conf", "postgres", "files", "logs"):
         assert (suite.data_dir / name).stat().st_mode & 0o077 == 0, name
+
+
+def test_given_servers_are_used_and_none_is_started(starting: Start, tmp_path: Path, servers: Backend) -> None:
+    given = {variable("DATABASE_URL", service): servers.create_database(service).url for service in SERVICES}
+    suite = starting(tmp_path / "data", env=given | {"NATS_URL": servers.nats_url})
+    assert suite.lines[-1].startswith("ready ")
+    assert set(suite.addresses["pids"]) == {"issuer", "telemetry-sink", "directory", "service-desk", "gateway"}
+    told = httpx.get(f"http://{suite.addresses['admin']['directory']}/readyz").json()["environment"]
+    assert told["DATABASE_URL"] == given["DATABASE_URL_DIRECTORY"]
+    assert told["NATS_URL"] == servers.nats_url
+    assert not (suite.data_dir / "postgres").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_root_can_run_it_below_a_folder_only_root_may_enter(suite: Suite) -> None:
-    assert suite.data_dir.stat().st_mode & 0o777 == 0o700
+    assert suite.data_dir.parent.stat().st_mode & 0o777 == 0o700
     assert psutil.pid_exists(suite.addresses["pids"]["postgres"])
 
 

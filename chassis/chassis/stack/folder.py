@@ -30,7 +30,8 @@ class DataFolder:
     def open(self) -> None:
         """Make the folder and take its lock until `close` or the end of this process. Raises StackError."""
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Others may pass through, not look: Postgres may have to run as another user. What lies inside is closed.
+            self.path.mkdir(mode=0o711, parents=True, exist_ok=True)
             for folder in (self.files, self.logs, self.run):
                 folder.mkdir(mode=0o700, exist_ok=True)
             lock = (self.path / "lock").open("a")

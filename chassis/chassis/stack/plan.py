@@ -33,19 +33,24 @@ class Addresses:
     gateway_admin: str
     issuer: str
     sink: str
+    postgres_port: int
+    nats_port: int
     services: dict[str, str]
     services_admin: dict[str, str]
 
     @classmethod
     def choose(cls, http_port: int, grpc_port: int) -> "Addresses":
-        """The two public ports as given, everything else on free ones."""
-        free = [f"{HOST}:{port}" for port in free_ports(3 + 2 * len(SERVICES))]
+        """The two public ports as given (0 is any), everything else on free ones; all are different."""
+        any_http, any_grpc, postgres_port, nats_port, *rest = free_ports(7 + 2 * len(SERVICES), {http_port, grpc_port})
+        free = [f"{HOST}:{port}" for port in rest]
         return cls(
-            http=f"{HOST}:{http_port}",
-            grpc=f"{HOST}:{grpc_port}",
+            http=f"{HOST}:{http_port or any_http}",
+            grpc=f"{HOST}:{grpc_port or any_grpc}",
             gateway_admin=free[0],
             issuer=free[1],
             sink=free[2],
+            postgres_port=postgres_port,
+            nats_port=nats_port,
             services=dict(zip(SERVICES, free[3::2], strict=True)),
             services_admin=dict(zip(SERVICES, free[4::2], strict=True)),
         )

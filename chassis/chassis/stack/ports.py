@@ -2,6 +2,7 @@
 
 import random
 import socket
+from collections.abc import Collection
 
 from chassis.stack.errors import StackError
 
@@ -18,11 +19,11 @@ def free_port() -> int:
     return free_ports(1)[0]
 
 
-def free_ports(count: int) -> list[int]:
-    """`count` different free ports, in no order. Raises StackError if there are not so many."""
+def free_ports(count: int, without: Collection[int] = ()) -> list[int]:
+    """`count` different free ports, none of `without`, in no order. Raises StackError if there are not so many."""
     found: list[int] = []
     for port in random.sample(_RANGE, len(_RANGE)):
-        if _is_free(port):
+        if port not in without and _is_free(port):
             found.append(port)
         if len(found) == count:
             return found

@@ -15,7 +15,7 @@ from chassis.stack.folder import DataFolder
 from chassis.stack.issuer import SigningKey
 from chassis.stack.nats_server import NatsServer
 from chassis.stack.plan import Addresses, Plan, Program, Stores, build
-from chassis.stack.ports import free_port, free_ports, require_free
+from chassis.stack.ports import require_free
 from chassis.stack.postgres import Postgres
 from chassis.stack.secrets_file import Secrets
 from chassis.stack.supervisor import Say, Service, Supervisor, last_words, together
@@ -45,11 +45,11 @@ class Stack:
     async def start(self) -> dict[str, Any]:
         """Everything up and ready; returns the address book, which is also in `stack.json`. Raises StackError."""
         self.folder.open()
-        http_port, grpc_port = self._public_ports()
+        self._require_public_ports()
         known = Secrets.load(self.folder.secrets)
         await asyncio.to_thread(SigningKey.of, self.folder)  # Made before the issuer and crmctl could both make one.
-        self._addresses = Addresses.choose(http_port, grpc_port)
-        postgres, nats = self._servers(known, os.environ)
+        self._addresses = Addresses.choose(self.options.http_port, self.options.grpc_port)
+        postgres, nats = self._servers(known, self._addresses, os.environ)
         stores = _stores(postgres, nats, known, os.environ)
         plan = self._plan(self.folder, self._addresses, stores, known)
         self._say("Starting Postgres and NATS ..." if postgres or nats else "Using the given servers ...")
@@ -113,22 +113,22 @@ class Stack:
         if status != 0:
             raise StackError(f"{program.name} failed; {last_words(log)}")
 
-    def _public_ports(self) -> tuple[int, int]:
-        http_port, grpc_port = self.options.http_port or free_port(), self.options.grpc_port or free_port()
+    def _require_public_ports(self) -> None:
+        http_port, grpc_port = self.options.http_port, self.options.grpc_port
+        if http_port and http_port == grpc_port:
+            raise StackError(f"Port {http_port} cannot serve both: give --http-port and --grpc-port different numbers.")
         require_free(http_port, "--http-port", "HTTP_PORT")
         require_free(grpc_port, "--grpc-port", "GRPC_PORT")
-        if http_port == grpc_port:
-            raise StackError(f"Port {http_port} cannot serve both: give --http-port and --grpc-port different numbers.")
-        return http_port, grpc_port
 
-    def _servers(self, known: Secrets, env: Mapping[str, str]) -> tuple[Postgres | None, NatsServer | None]:
+    def _servers(
+        self, known: Secrets, at: Addresses, env: Mapping[str, str]
+    ) -> tuple[Postgres | None, NatsServer | None]:
         """The servers that nobody gave us."""
-        postgres_port, nats_port = free_ports(2)
         postgres = nats = None
         if _without_url(env):
-            postgres = Postgres(self.folder.postgres, postgres_port, known.postgres, self.folder.log("postgres"))
+            postgres = Postgres(self.folder.postgres, at.postgres_port, known.postgres, self.folder.log("postgres"))
         if not env.get("NATS_URL"):
-            nats = NatsServer(self.folder.nats, nats_port, known.nats, self.folder.log("nats-server"))
+            nats = NatsServer(self.folder.nats, at.nats_port, known.nats, self.folder.log("nats-server"))
         return postgres, nats
 
 

@@ -1,6 +1,7 @@
 """The directory process: people, systems, teams."""
 
 from chassis.service import Service, run
+
 from directory import tables
 from directory.rpc import DirectoryService
 

@@ -1,12 +1,12 @@
 """The calls directory answers, one method each."""
 
-from crm.directory.v1 import directory_pb2
-
 from chassis.convert import from_message
 from chassis.errors import InvalidFields
 from chassis.identity import roles
 from chassis.values import slug
 from chassis.work import Page, Work
+from crm.directory.v1 import directory_pb2
+
 from directory import tables
 from directory.domain import (
     ServiceAccount,

@@ -1,9 +1,9 @@
 """What directory stores, and the queries that have a name."""
 
+from chassis.database import Query, enum_column, record_columns
 from sqlalchemy import Column, MetaData, Table, Text, UniqueConstraint, select
 from sqlalchemy.dialects.postgresql import JSONB
 
-from chassis.database import Query, enum_column, record_columns
 from directory.domain import ServiceAccount, State, Team, User
 
 METADATA = MetaData()

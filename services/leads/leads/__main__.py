@@ -1,6 +1,7 @@
 """The leads process: lead management."""
 
 from chassis.service import Service, run
+
 from leads import tables
 from leads.conversion import CONVERSION
 from leads.rpc import LeadService

@@ -7,14 +7,14 @@ transaction stores CONVERTED with their names.
 from datetime import datetime
 from typing import Any
 
-from crm.leads.v1 import leads_pb2
-from crm.sales.v1 import sales_pb2
-
 from chassis.errors import CrmError
 from chassis.rpc_client import method_path
 from chassis.saga import Asking, Call, Saga
 from chassis.values import derived_id
 from chassis.work import Work
+from crm.leads.v1 import leads_pb2
+from crm.sales.v1 import sales_pb2
+
 from leads.domain import Lead
 
 ACCEPT_LEAD = method_path("sales", "SalesService", "AcceptLead")

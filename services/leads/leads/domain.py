@@ -287,5 +287,3 @@ class LeadConversionAbandoned:
 class LeadConverted:
     lead: Lead
     event_time: datetime
-
-

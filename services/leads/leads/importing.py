@@ -1,12 +1,12 @@
 """Many leads at once: each row looked up first, judged for itself, all written in one transaction."""
 
-from crm.leads.v1 import leads_pb2
-
 from chassis.convert import from_message, populated
 from chassis.errors import InvalidFields
 from chassis.rpc import violations
 from chassis.values import ExternalId, business_time
 from chassis.work import Work
+from crm.leads.v1 import leads_pb2
+
 from leads import tables
 from leads.domain import Lead, LeadCreated, LeadUpdated
 
@@ -74,12 +74,10 @@ async def _take(
             return Result(outcome=Result.DUPLICATE, lead=duplicate[0], journey_id=duplicate[1])
         owner = await work.responsible(lead.owner, "owner") if lead.owner else None
     except InvalidFields as wrong:
-        return Result(
-            outcome=Result.REJECTED, reason="; ".join(f"{path}: {said}" for path, said in wrong.violations)
-        )
-    work.emit(LeadCreated(lead=work.add(lead), event_time=lead.contact_time))
+        return Result(outcome=Result.REJECTED, reason="; ".join(f"{path}: {said}" for path, said in wrong.violations))
+    work.emit(LeadCreated(lead=work.add(lead), event_time=lead.contact_time or work.now))
     if owner:
-        work.emit(lead.assign(owner.name, owner.team, at=lead.contact_time))
+        work.emit(lead.assign(owner.name, owner.team, at=lead.contact_time or work.now))
     known.update(dict.fromkeys(lead.external_ids, lead))
     people.update({key: (lead.name, lead.journey_id) for key in (lead.email, lead.phone_digits) if key})
     return Result(outcome=Result.CREATED, lead=lead.name, journey_id=lead.journey_id)

@@ -1,11 +1,11 @@
 """The calls leads answers, one method each."""
 
-from crm.leads.v1 import leads_pb2
-
 from chassis.convert import from_message
 from chassis.errors import InvalidFields
 from chassis.values import business_time
 from chassis.work import Page, Work
+from crm.leads.v1 import leads_pb2
+
 from leads import conversion, importing
 from leads.domain import (
     CallOutcome,
@@ -56,9 +56,7 @@ class LeadService:
         work.emit(lead.restore(at=work.now))
         return lead
 
-    async def ImportLeads(
-        self, request: leads_pb2.ImportLeadsRequest, work: Work
-    ) -> leads_pb2.ImportLeadsResponse:
+    async def ImportLeads(self, request: leads_pb2.ImportLeadsRequest, work: Work) -> leads_pb2.ImportLeadsResponse:
         return await importing.import_leads(request, work)
 
     async def AssignLead(self, request: leads_pb2.AssignLeadRequest, work: Work) -> Lead:

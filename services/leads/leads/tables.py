@@ -1,9 +1,9 @@
 """What leads stores, and the queries that have a name."""
 
+from chassis.database import TIME, Query, customer_columns, enum_column, listed, record_columns
 from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, any_, bindparam, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from chassis.database import TIME, Query, customer_columns, enum_column, listed, record_columns
 from leads.domain import OPEN, Lead, LeadSettings, Rotation, State
 
 METADATA = MetaData()

@@ -1,0 +1,73 @@
+# make run · make test · make check — everything needed is installed into .venv on first use.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := chassis gateway cli proto/gen proto $(wildcard services/*)
+export MYPYPATH := $(subst $(eval) ,:,$(SOURCES))
+DATA_DIR ?= .crm
+HTTP_PORT ?= 8080
+GRPC_PORT ?= 9090
+
+.DEFAULT_GOAL := help
+.PHONY: help setup generate run test check format lock openapi docs revision new-service clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.ready ## the environment in .venv, from requirements.lock, hashes checked
+
+$(VENV)/.ready: requirements.lock Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name it with PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ echo "$(PYTHON) cannot make environments; install its venv module (Debian: python3-venv)"; exit 1; }
+	@echo "Installing what requirements.lock names (the first time takes about a minute) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -c 'import sysconfig, pathlib, sys; \
+		pathlib.Path(sysconfig.get_path("purelib"), "crm-suite.pth").write_text( \
+		"".join(f"{pathlib.Path(p).resolve()}\n" for p in sys.argv[1:]))' $(SOURCES)
+	@printf '#!/bin/sh\nexec "%s" -m crmctl "$$@"\n' "$(CURDIR)/$(BIN)/python" > $(BIN)/crmctl && chmod +x $(BIN)/crmctl
+	@touch $@
+
+generate: setup ## proto/gen: Python modules and crm.binpb, from proto/crm
+	@$(BIN)/python proto/generate.py
+
+run: generate ## the whole suite on this machine, with a small sample company (SAMPLE=0: empty)
+	@exec $(BIN)/crmctl up --data-dir $(DATA_DIR) --http-port $(HTTP_PORT) --grpc-port $(GRPC_PORT)
+
+test: generate ## every test, on real Postgres, NATS and gRPC
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: generate ## format, lint, types, contracts, generated files, architecture
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy chassis/chassis gateway/gateway cli/crmctl $(foreach s,$(wildcard services/*),$(wildcard $(s)/$(subst -,_,$(notdir $(s)))))
+	@$(BIN)/buf lint proto/gen/crm.binpb --config buf.yaml
+	@$(BIN)/buf breaking proto/gen/crm.binpb --against proto/baseline.binpb --config buf.yaml
+	@$(BIN)/python -m gateway.openapi --check
+	@$(BIN)/python docs/generate.py --check
+	@$(BIN)/python -m pytest -q tests/architecture
+
+format: setup ## rewrites the code in the one format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+openapi: generate ## gateway/openapi.json from the contracts
+	@$(BIN)/python -m gateway.openapi
+
+docs: generate ## the generated pages in docs/ and the table in README.md
+	@$(BIN)/python docs/generate.py
+
+revision: generate ## a new migration from tables.py: make revision SERVICE=leads WHAT=add_industry
+	@$(BIN)/python -m chassis.revise $(SERVICE) $(WHAT)
+
+new-service: generate ## a new service: make new-service NAME=loyalty
+	@$(BIN)/python services/new_service.py $(NAME)
+
+lock: setup ## requirements.lock from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --all-extras pyproject.toml -o requirements.lock
+
+clean: ## everything that was built or stored here
+	rm -rf $(VENV) proto/gen .crm .pytest_cache .mypy_cache .ruff_cache .hypothesis
