@@ -17,6 +17,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import INVALID_SPAN, Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 
 # Attribute names, declared once.
@@ -37,8 +38,10 @@ log = logging.getLogger("crm")
 def start(process: str) -> TracerProvider:
     """Sets up traces (by the standard OTEL_* settings; none are exported without an endpoint) and JSON logs."""
     global _tracer
-    provider = TracerProvider(resource=Resource.create({"service.name": process}))
-    if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
+    exported = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    sampler = None if exported else ALWAYS_OFF  # None: as OTEL_TRACES_SAMPLER says; what nobody gets is not recorded
+    provider = TracerProvider(sampler=sampler, resource=Resource.create({"service.name": process}))
+    if exported:
         provider.add_span_processor(BatchSpanProcessor(_exporter()))
     trace.set_tracer_provider(provider)
     _tracer = provider.get_tracer("crm")

@@ -1,0 +1,11 @@
+"""The sales process: customers, deals, orders, and what is to be done next."""
+
+from chassis.events import reactions_of
+from chassis.service import Service, run
+from sales import reactions, tables
+from sales.rpc import SalesService
+
+SERVICE = Service(name="sales", rpcs=[SalesService()], tables=tables.RECORDS, reactions=reactions_of(reactions))
+
+if __name__ == "__main__":
+    run(SERVICE)

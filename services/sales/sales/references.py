@@ -1,0 +1,61 @@
+"""References and responsibility: whom a record belongs to, and whether what it names exists and may be seen."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from chassis.errors import ExternalIdTaken, InvalidFields
+from chassis.values import CustomerRecord, ExternalId, id_of, is_uuid
+from chassis.work import Work
+from sales import tables
+from sales.domain.account import Account
+from sales.domain.contact import Contact
+from sales.domain.opportunity import Opportunity
+
+R = TypeVar("R", bound=CustomerRecord)
+
+# To name a record one must be able to read it, whatever else one may do.
+READ = {Account: "accounts.read", Contact: "accounts.read", Opportunity: "opportunities.read"}
+OWN_KINDS: dict[str, type[CustomerRecord]] = {kind.collection: kind for kind in READ}
+
+
+def may_read(permission: str, owner: str, team: str, work: Work) -> bool:
+    caller = work.caller
+    return caller.may(permission) and caller.sees(caller.reach(permission), owner, team)
+
+
+async def referenced(kind: type[R], name: str, field_path: str, work: Work) -> R:
+    """The record a field names; InvalidFields if there is none or the caller may not read it."""
+    record = await work.find_one(kind, id=id_of(name)) if is_uuid(id_of(name)) else None
+    if record is None or not may_read(READ[kind], record.owner, record.team, work):
+        raise InvalidFields((field_path, f"there is no {name}, or you may not see it"))
+    return record
+
+
+async def journey_of(subject: str, field_path: str, work: Work) -> str:
+    """The journey of the record an activity is about, ours or a neighbour's; InvalidFields if it is not known."""
+    collection = subject.partition("/")[0]
+    if collection in OWN_KINDS:
+        return (await referenced(OWN_KINDS[collection], subject, field_path, work)).journey_id
+    rows = await work.rows(tables.SUBJECT, name=subject)
+    if not rows or not may_read(f"{collection}.read", rows[0]["owner"], rows[0]["team"], work):
+        raise InvalidFields((field_path, f"{subject} is not known here (yet), or you may not see it"))
+    return str(rows[0]["journey_id"] or "")
+
+
+async def give_owner(record: CustomerRecord, field_path: str, work: Work) -> None:
+    """The owner as asked for, else the caller; the team is the owner's."""
+    member = await work.responsible(record.owner or work.caller.actor, field_path)
+    record.owner, record.team = member.name, member.team
+
+
+async def team_of(owner: str, work: Work) -> str:
+    """The team of somebody who need not be active any more; empty if unknown here."""
+    member = await work.members.named(owner)
+    return member.team if member else ""
+
+
+async def refuse_taken(kind: type[CustomerRecord], keys: Iterable[ExternalId], work: Work) -> None:
+    """ExternalIdTaken if a record has one of these keys. For calls that look again after a race, which would
+    otherwise meet the same unique index each time."""
+    for key, record in (await work.by_external_ids(kind, keys)).items():
+        raise ExternalIdTaken(external_id=f"{key.system}/{key.kind}/{key.id}", name=record.name)

@@ -1,0 +1,195 @@
+"""What sales stores, and the queries that have a name."""
+
+from typing import Any
+
+from sqlalchemy import (
+    CHAR,
+    Boolean,
+    Column,
+    Date,
+    Double,
+    Index,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    bindparam,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from chassis.database import TIME, Query, customer_columns, enum_column, listed, record_columns
+from sales.domain import activity, opportunity
+from sales.domain.account import Account
+from sales.domain.activity import Activity
+from sales.domain.contact import Contact
+from sales.domain.opportunity import Opportunity
+from sales.domain.order import Order
+from sales.domain.pipeline import Pipeline
+
+METADATA = MetaData()
+FILTER = {"filter": True}
+
+
+def _name(column: str, *, filtered: bool = False) -> Column[Any]:
+    """A slug, a resource name or another key: compared byte by byte."""
+    return Column(column, Text(collation="C"), nullable=False, info=FILTER if filtered else {})
+
+
+def _text(column: str) -> Column[Any]:
+    return Column(column, Text, nullable=False)
+
+
+def _money(column: str, *, nullable: bool = True) -> list[Column[Any]]:
+    return [
+        Column(column, Numeric(19, 4), nullable=nullable),
+        Column(f"{column}_currency", CHAR(3), nullable=nullable),
+    ]
+
+
+def _json(column: str) -> Column[Any]:
+    return Column(column, JSONB, nullable=False)
+
+
+accounts = Table(
+    "accounts",
+    METADATA,
+    *customer_columns(),
+    Column("archive_time", TIME),
+    _json("labels"),
+    _text("display_name"),
+    _name("lead", filtered=True),
+    _name("channel", filtered=True),
+    _text("website"),
+    _text("phone"),
+    _name("industry", filtered=True),
+    Column("customer_time", TIME),
+    info={"collection": "accounts"},
+)
+accounts.c.create_time.info |= FILTER
+listed(accounts, "owner", "team", "lead", "channel", "industry", "journey_id", "create_time")
+
+contacts = Table(
+    "contacts",
+    METADATA,
+    *customer_columns(),
+    Column("archive_time", TIME),
+    _json("labels"),
+    _text("display_name"),
+    _name("account", filtered=True),
+    _name("email", filtered=True),
+    _name("phone", filtered=True),
+    _text("buying_role"),
+    _text("job_title"),
+    info={"collection": "contacts"},
+)
+listed(contacts, "account", "owner", "team", "email", "phone", "journey_id")
+
+pipelines = Table(
+    "pipelines",
+    METADATA,
+    *record_columns(slug=True),
+    _text("display_name"),
+    _json("stages"),
+    _json("lose_reasons"),
+)
+
+opportunities = Table(
+    "opportunities",
+    METADATA,
+    *customer_columns(),
+    Column("archive_time", TIME),
+    _json("labels"),
+    _text("display_name"),
+    enum_column("state", opportunity.State),
+    _name("account", filtered=True),
+    _name("contact"),
+    _name("lead", filtered=True),
+    _name("pipeline", filtered=True),
+    _name("stage", filtered=True),
+    Column("probability", Double, nullable=False),
+    *_money("amount"),
+    Column("close_date", Date),
+    _json("stage_history"),
+    Column("close_time", TIME),
+    _text("lose_reason"),
+    _name("channel", filtered=True),
+    info={"collection": "opportunities"},
+)
+opportunities.c.create_time.info |= FILTER
+listed(opportunities, "state", "account", "owner", "team", "lead", "channel", "journey_id", "create_time")
+Index("opportunities_stage", opportunities.c.pipeline, opportunities.c.stage, opportunities.c.id.desc())
+is_won = opportunities.c.state == "WON"
+is_open = opportunities.c.state == "OPEN"
+Index("opportunities_won", opportunities.c.account, opportunities.c.close_time.desc(), postgresql_where=is_won)
+
+orders = Table(
+    "orders",
+    METADATA,
+    *customer_columns(),
+    _name("account", filtered=True),
+    _name("system", filtered=True),
+    _name("order_number", filtered=True),
+    Column("order_time", TIME, nullable=False, info=FILTER),
+    Column("order_time_estimated", Boolean, nullable=False),
+    _json("lines"),
+    *_money("amount", nullable=False),
+    _text("erp_state"),
+    _name("opportunity", filtered=True),
+    _name("channel", filtered=True),
+    info={"collection": "orders"},
+)
+listed(orders, "account", "owner", "team", "order_number", "opportunity", "channel", "journey_id", "order_time")
+listed(orders, "system")
+
+activities = Table(
+    "activities",
+    METADATA,
+    *customer_columns(),
+    _json("labels"),
+    _text("display_name"),
+    enum_column("state", activity.State),
+    _name("subject", filtered=True),
+    enum_column("kind", activity.Kind),
+    Column("due_time", TIME, nullable=False, info=FILTER),
+    _text("expected_outcome"),
+    _text("outcome"),
+    Column("close_time", TIME),
+    _text("note"),
+    Column("follow_up", Boolean, nullable=False),
+    info={"collection": "activities"},
+)
+listed(activities, "state", "subject", "owner", "team", "kind", "due_time", "journey_id")
+
+subjects = Table(  # records of other services that activities may be about
+    "subjects",
+    METADATA,
+    Column("name", Text(collation="C"), primary_key=True),
+    Column("journey_id", UUID(as_uuid=False)),
+    Column("owner", Text(collation="C"), nullable=False),
+    Column("team", Text(collation="C"), nullable=False),
+)
+
+RECORDS = {
+    Account: accounts,
+    Contact: contacts,
+    Pipeline: pipelines,
+    Opportunity: opportunities,
+    Order: orders,
+    Activity: activities,
+}
+
+LATEST_WON = Query(
+    select(opportunities.c.id, opportunities.c.journey_id, opportunities.c.channel)
+    .where(opportunities.c.account == bindparam("account"), is_won)
+    .order_by(opportunities.c.close_time.desc(), opportunities.c.id.desc())
+    .limit(1)
+)
+STAGES_IN_USE = Query(
+    select(opportunities.c.stage).where(opportunities.c.pipeline == bindparam("pipeline"), is_open).distinct()
+)
+SUBJECT = Query(select(subjects).where(subjects.c.name == bindparam("name")))
+PUT_SUBJECT = (
+    "INSERT INTO subjects (name, journey_id, owner, team) VALUES ($1::text, $2::uuid, $3::text, $4::text)"
+    " ON CONFLICT (name) DO UPDATE SET journey_id = excluded.journey_id, owner = excluded.owner, team = excluded.team"
+)
