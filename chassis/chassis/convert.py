@@ -186,8 +186,8 @@ def _in(value: Any, item: FieldDescriptor, kind: Any) -> Any:
         return from_message(value, kind) if isinstance(kind, type) and is_dataclass(kind) else value
     if item.enum_type is not None:
         entry = item.enum_type.values_by_number.get(value)
-        if entry is None:
-            raise InvalidFields((item.name, f"{value} is not one of its values"))
+        if entry is None or entry.name not in kind.__members__:
+            raise InvalidFields((item.name, f"{entry.name if entry else value} is not one of its values"))
         return kind[entry.name]
     return _text(value, item.name) if isinstance(value, str) else value
 

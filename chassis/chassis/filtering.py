@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -26,6 +26,7 @@ from chassis.values import is_uuid
 
 DEFAULT_PAGE, LARGEST_PAGE = 50, 1000
 MOST_CONDITIONS = 20
+LARGEST_AMOUNT = Decimal(10) ** 15  # what numeric(19,4) holds
 TOKEN = re.compile(r'\s*(?:("(?:[^"\\]|\\.)*")|(!=|<=|>=|[=<>:])|([^\s"=<>!:()]+(?::[^\s"=<>!:()]+)*)|(\S))')
 
 
@@ -42,6 +43,8 @@ def page_size(asked: int) -> int:
 
 def parse(text: str) -> list[Condition]:
     """The conditions of a filter; InvalidFields says where it cannot be read."""
+    if "\0" in text:
+        raise _wrong("contains a NUL character")
     words = _words(text)
     conditions: list[Condition] = []
     while words:
@@ -67,6 +70,9 @@ def _words(text: str) -> list[tuple[str, str]]:
             words.append(("text", re.sub(r"\\(.)", r"\1", quoted[1:-1])))
         elif operator:
             words.append(("operator", operator))
+        elif ":" in word and (not words or words[-1] == ("word", "AND")):
+            name, _, value = word.partition(":")  # `roles:agent`; elsewhere a colon is part of a time
+            words += [("word", name), ("operator", ":"), ("word", value)]
         else:
             words.append(("word", word))
     return words
@@ -124,18 +130,19 @@ def _typed(condition: Condition, cast: str) -> Any:
                 raise ValueError
             return number
         if cast.startswith(("NUMERIC", "FLOAT", "DOUBLE")):
-            return Decimal(value)
+            amount = Decimal(value)
+            if not amount.is_finite() or abs(amount) >= LARGEST_AMOUNT:
+                raise ValueError
+            return amount
         if cast.startswith("TIMESTAMP"):
             moment = datetime.fromisoformat(value)
             if moment.tzinfo is None:
                 raise ValueError
-            return moment
+            return moment.astimezone(UTC)
         if cast == "DATE":
             return date.fromisoformat(value)
-    except (ValueError, KeyError, InvalidOperation) as wrong:
+    except (ValueError, KeyError, OverflowError, InvalidOperation) as wrong:
         raise _wrong(f"{value!r} is not a value of {condition.field}") from wrong
-    if "\0" in value:
-        raise _wrong("contains a NUL character")
     return value
 
 

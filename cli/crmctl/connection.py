@@ -45,6 +45,10 @@ class Client:
             )
         return Client(self.url, _LocalToken(self.stack, subject), self.stack)
 
+    def bearer(self, renew: bool = False) -> str:
+        """The token for the next request, for those who send it another way; `renew` after it was refused."""
+        return self._token(renew)
+
     def get(self, path: str, **params: Any) -> dict[str, Any]:
         """The resource or page at `path`, e.g. `/v1/leads/...`."""
         return self.call("GET", path, params=params)

@@ -43,8 +43,13 @@ THINGS = Table(
     info={"collection": "things"},
 )
 OPERATORS = ["=", "!=", "<", "<=", ">", ">=", ":"]
-WORDS = st.from_regex(r"[A-Za-z0-9_./@-]{1,20}", fullmatch=True).filter(lambda word: word not in ("AND", "OR", "NOT"))
-CONDITIONS = st.builds(Condition, st.sampled_from(list(THINGS.columns.keys())), st.sampled_from(OPERATORS), st.text())
+WORDS = st.from_regex(r"[A-Za-z0-9_./@-]{1,20}", fullmatch=True).filter(lambda word: word not in ("OR", "NOT"))
+CONDITIONS = st.builds(
+    Condition,
+    st.sampled_from(list(THINGS.columns.keys())),
+    st.sampled_from(OPERATORS),
+    st.text(st.characters(exclude_characters="\0", codec="utf-8")),
+)
 
 
 def written(condition: Condition) -> str:
@@ -171,16 +176,12 @@ def test_what_cannot_be_asked_is_told(text):
     st.text(max_size=30) | st.datetimes(timezones=st.timezones()).map(lambda time: time.isoformat()),
 )
 @settings(max_examples=100, deadline=None)
-def test_the_database_understands_every_filter_that_was_accepted(session_loop, leads, field, operator, value):
+async def test_the_database_understands_every_filter_that_was_accepted(leads, field, operator, value):
     request = leads_pb2.ListLeadsRequest(filter=written(Condition(field, operator, value)))
-
-    async def ask() -> None:
-        try:
-            await leads.call("LeadService/ListLeads", request)
-        except InvalidFields as refused:
-            assert [path for path, _ in refused.violations] == ["filter"]
-
-    session_loop(ask)
+    try:
+        await leads.call("LeadService/ListLeads", request)
+    except InvalidFields as refused:
+        assert [path for path, _ in refused.violations] == ["filter"]
 
 
 @pytest.mark.parametrize(("asked_for", "given_size"), [(0, 50), (1, 1), (1000, 1000), (1001, LARGEST_PAGE), (2**31, 1000)])

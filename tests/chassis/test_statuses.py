@@ -1,6 +1,7 @@
 """Errors over the wire: what one process raises, the next one understands."""
 
 import grpc
+import grpc.aio
 import pytest
 from crm.leads.v1 import leads_pb2
 from google.rpc import error_details_pb2, status_pb2
@@ -63,8 +64,14 @@ def test_what_stays_wrong_does_not_ask_to_be_repeated():
 
 
 def test_a_plain_grpc_error_keeps_its_code_and_words():
-    arrived = from_call(Answered(grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())))
-    assert arrived.code == "UNAVAILABLE"
+    nothing = grpc.aio.Metadata()
+    arrived = from_call(grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, nothing, nothing, details="gone"))
+    assert (arrived.code, arrived.metadata) == ("UNAVAILABLE", {"detail": "gone"})
+
+
+def test_what_a_caller_sent_is_told_back_only_in_part():
+    status = to_status(RecordNotFound(name="线" * 5000))
+    assert sum(len(value) for _, value in status.trailing_metadata) + 3 * len(status.details.encode()) < 8000
 
 
 async def test_a_thousand_violations_are_told_as_far_as_a_header_can_hold_them(leads):

@@ -3,9 +3,8 @@
 import json
 
 from alembic import op
-from sqlalchemy import text
-
 from sales.tables import METADATA
+from sqlalchemy import text
 
 revision = "0001"
 down_revision = None

@@ -2,6 +2,7 @@
 
 from chassis.events import reactions_of
 from chassis.service import Service, run
+
 from sales import reactions, tables
 from sales.rpc import SalesService
 

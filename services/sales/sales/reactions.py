@@ -2,14 +2,14 @@
 
 from datetime import datetime
 
+from chassis.events import latest, on
+from chassis.values import derived_id
+from chassis.work import Work
 from crm.contracts.v1 import events_pb2 as contracts_events
 from crm.leads.v1 import events_pb2 as leads_events
 from crm.service_desk.v1 import events_pb2 as service_desk_events
 from google.protobuf.message import Message
 
-from chassis.events import latest, on
-from chassis.values import derived_id
-from chassis.work import Work
 from sales import tables
 from sales.domain.activity import Activity, ActivityPlanned, State, first_call
 

@@ -6,6 +6,7 @@ from typing import TypeVar
 from chassis.errors import ExternalIdTaken, InvalidFields
 from chassis.values import CustomerRecord, ExternalId, id_of, is_uuid
 from chassis.work import Work
+
 from sales import tables
 from sales.domain.account import Account
 from sales.domain.contact import Contact
@@ -57,5 +58,5 @@ async def team_of(owner: str, work: Work) -> str:
 async def refuse_taken(kind: type[CustomerRecord], keys: Iterable[ExternalId], work: Work) -> None:
     """ExternalIdTaken if a record has one of these keys. For calls that look again after a race, which would
     otherwise meet the same unique index each time."""
-    for key, record in (await work.by_external_ids(kind, keys)).items():
-        raise ExternalIdTaken(external_id=f"{key.system}/{key.kind}/{key.id}", name=record.name)
+    for key in await work.by_external_ids(kind, keys):
+        raise ExternalIdTaken(external_id=f"{key.system}/{key.kind}/{key.id}")

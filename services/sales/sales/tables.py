@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from chassis.database import TIME, Query, customer_columns, enum_column, listed, record_columns
 from sqlalchemy import (
     CHAR,
     Boolean,
@@ -18,7 +19,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
-from chassis.database import TIME, Query, customer_columns, enum_column, listed, record_columns
 from sales.domain import activity, opportunity
 from sales.domain.account import Account
 from sales.domain.activity import Activity

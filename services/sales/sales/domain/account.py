@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from chassis.values import CustomerRecord
+
 from sales.domain.archive import bring_back, put_away
 
 

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import ClassVar
 
 from chassis.values import CustomerRecord
+
 from sales.domain.archive import bring_back, put_away
 
 

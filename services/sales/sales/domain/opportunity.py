@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from chassis.errors import FailedPrecondition
 from chassis.values import CustomerRecord, Money
+
 from sales.domain.archive import bring_back, put_away
 from sales.domain.pipeline import Pipeline, Stage
 

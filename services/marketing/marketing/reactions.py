@@ -1,0 +1,32 @@
+"""What marketing does when others speak: it notes which channel each lead, customer and order came by.
+
+Each record of another service has one row here, which its latest event writes: nothing is counted up, so events may
+come in any order and as often as they like.
+"""
+
+from crm.leads.v1 import events_pb2 as leads_events
+from crm.sales.v1 import events_pb2 as sales_events
+from crm.sales.v1 import sales_pb2
+
+from chassis.convert import money
+from chassis.events import latest, on
+from chassis.work import Work
+from marketing import tables
+
+
+@on(leads_events.LeadCreated, leads_events.LeadUpdated, keep=latest)
+async def note_where_a_lead_came_from(event: leads_events.LeadCreated, work: Work) -> None:
+    await work.execute(tables.PUT_LEAD, event.lead.name, event.lead.channel)
+
+
+@on(sales_events.OpportunityWon, sales_events.OpportunityUpdated, keep=latest)
+async def note_a_won_deal(event: sales_events.OpportunityWon, work: Work) -> None:
+    deal = event.opportunity
+    if deal.state == sales_pb2.Opportunity.WON:
+        await work.execute(tables.PUT_DEAL, deal.name, deal.channel, deal.account)
+
+
+@on(sales_events.OrderRecorded, keep=latest)
+async def note_an_order(event: sales_events.OrderRecorded, work: Work) -> None:
+    worth = money(event.order.amount, "order.amount")
+    await work.execute(tables.PUT_ORDER, event.order.name, event.order.channel, worth.amount, worth.currency)

@@ -1,0 +1,133 @@
+"""What marketing stores, and the queries that have a name."""
+
+from typing import Any
+
+from sqlalchemy import Column, Date, MetaData, Numeric, Table, Text, func, select
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from chassis.database import TIME, Query, listed, record_columns
+from marketing.domain import Channel, LandingPage, SpendEntry, Touch
+
+METADATA = MetaData()
+MOST_CHANNELS = 1000
+
+
+def _external_ids() -> Column[Any]:
+    return Column("external_ids", JSONB, nullable=False, info={"filter": True})
+
+
+channels = Table(
+    "channels",
+    METADATA,
+    *record_columns(slug=True),
+    Column("display_name", Text, nullable=False),
+    Column("kind", Text(collation="C"), nullable=False, info={"filter": True}),
+    _external_ids(),
+    info={"collection": "channels"},
+)
+listed(channels, "kind")
+
+landing_pages = Table(
+    "landing_pages",
+    METADATA,
+    *record_columns(slug=True),
+    Column("display_name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    _external_ids(),
+    info={"collection": "landingPages"},
+)
+
+spend_entries = Table(
+    "spend_entries",
+    METADATA,
+    *record_columns(),
+    Column("channel", Text(collation="C"), nullable=False, info={"filter": True}),
+    Column("spend_date", Date, nullable=False, info={"filter": True}),
+    Column("amount", Numeric(19, 4), nullable=False),
+    Column("amount_currency", Text(collation="C"), nullable=False),
+    Column("note", Text, nullable=False),
+    _external_ids(),
+    info={"collection": "spendEntries"},
+)
+listed(spend_entries, "channel", "spend_date")
+
+touches = Table(
+    "touches",
+    METADATA,
+    *record_columns(),
+    Column("journey_id", UUID(as_uuid=False), nullable=False, info={"filter": True}),
+    Column("channel", Text(collation="C"), nullable=False, info={"filter": True}),
+    Column("landing_page", Text(collation="C"), nullable=False, info={"filter": True}),
+    Column("url", Text, nullable=False),
+    Column("referrer", Text, nullable=False),
+    Column("touch_time", TIME, nullable=False, info={"filter": True}),
+    Column("parameters", JSONB, nullable=False),
+    _external_ids(),
+    info={"collection": "touches"},
+)
+listed(touches, "journey_id", "channel", "landing_page", "touch_time")
+
+RECORDS = {Channel: channels, LandingPage: landing_pages, SpendEntry: spend_entries, Touch: touches}
+
+# What other services said, a row per record of theirs, so that any order of their events leaves the same rows.
+lead_sources = Table(
+    "lead_sources",
+    METADATA,
+    Column("lead", Text(collation="C"), primary_key=True),
+    Column("channel", Text(collation="C"), nullable=False),
+)
+won_deals = Table(
+    "won_deals",
+    METADATA,
+    Column("opportunity", Text(collation="C"), primary_key=True),
+    Column("channel", Text(collation="C"), nullable=False),
+    Column("account", Text(collation="C"), nullable=False),
+)
+known_orders = Table(
+    "known_orders",
+    METADATA,
+    Column("order_name", Text(collation="C"), primary_key=True),
+    Column("channel", Text(collation="C"), nullable=False),
+    Column("amount", Numeric(19, 4), nullable=False),
+    Column("currency", Text(collation="C"), nullable=False),
+)
+
+PUT_LEAD = (
+    "INSERT INTO lead_sources (lead, channel) VALUES ($1::text, $2::text)"
+    " ON CONFLICT (lead) DO UPDATE SET channel = excluded.channel"
+)
+PUT_DEAL = (
+    "INSERT INTO won_deals (opportunity, channel, account) VALUES ($1::text, $2::text, $3::text)"
+    " ON CONFLICT (opportunity) DO UPDATE SET channel = excluded.channel, account = excluded.account"
+)
+PUT_ORDER = (
+    "INSERT INTO known_orders (order_name, channel, amount, currency)"
+    " VALUES ($1::text, $2::text, $3::numeric, $4::text) ON CONFLICT (order_name)"
+    " DO UPDATE SET channel = excluded.channel, amount = excluded.amount, currency = excluded.currency"
+)
+
+LEADS_BY_CHANNEL = Query(
+    select(lead_sources.c.channel, func.count().label("leads")).group_by(lead_sources.c.channel).limit(MOST_CHANNELS)
+)
+CUSTOMERS_BY_CHANNEL = Query(
+    select(won_deals.c.channel, func.count(won_deals.c.account.distinct()).label("customers"))
+    .group_by(won_deals.c.channel)
+    .limit(MOST_CHANNELS)
+)
+SPEND_BY_CHANNEL = Query(
+    select(
+        spend_entries.c.channel,
+        spend_entries.c.amount_currency.label("currency"),
+        func.sum(spend_entries.c.amount).label("amount"),
+        func.count().label("entries"),
+    ).group_by(spend_entries.c.channel, spend_entries.c.amount_currency)
+)
+REVENUE_BY_CHANNEL = Query(
+    select(
+        known_orders.c.channel,
+        known_orders.c.currency,
+        func.sum(known_orders.c.amount).label("amount"),
+        func.count().label("entries"),
+    ).group_by(known_orders.c.channel, known_orders.c.currency)
+)
+DISPLAY_NAMES = Query(select(channels.c.id, channels.c.display_name).limit(MOST_CHANNELS))
