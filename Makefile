@@ -3,19 +3,21 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := chassis gateway cli proto/gen proto $(wildcard services/*)
-export MYPYPATH := $(subst $(eval) ,:,$(SOURCES))
+SERVICES := $(patsubst %/,%,$(wildcard services/*/))
+SOURCES := chassis gateway cli proto/gen proto $(SERVICES)
+empty :=
+export MYPYPATH := $(subst $(empty) $(empty),:,$(SOURCES))
 DATA_DIR ?= .crm
 HTTP_PORT ?= 8080
 GRPC_PORT ?= 9090
 
 .DEFAULT_GOAL := help
-.PHONY: help setup generate run test check format lock openapi docs revision new-service clean
+.PHONY: help setup paths generate run test check format lock openapi docs revision new-service clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-setup: $(VENV)/.ready ## the environment in .venv, from requirements.lock, hashes checked
+setup: $(VENV)/.ready paths ## the environment in .venv, from requirements.lock, hashes checked
 
 $(VENV)/.ready: requirements.lock Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -24,11 +26,11 @@ $(VENV)/.ready: requirements.lock Makefile
 		{ echo "$(PYTHON) cannot make environments; install its venv module (Debian: python3-venv)"; exit 1; }
 	@echo "Installing what requirements.lock names (the first time takes about a minute) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -c 'import sysconfig, pathlib, sys; \
-		pathlib.Path(sysconfig.get_path("purelib"), "crm-suite.pth").write_text( \
-		"".join(f"{pathlib.Path(p).resolve()}\n" for p in sys.argv[1:]))' $(SOURCES)
 	@printf '#!/bin/sh\nexec "%s" -m crmctl "$$@"\n' "$(CURDIR)/$(BIN)/python" > $(BIN)/crmctl && chmod +x $(BIN)/crmctl
 	@touch $@
+
+paths: $(VENV)/.ready
+	@for site in $(VENV)/lib/python3*/site-packages; do printf '%s\n' $(abspath $(SOURCES)) > $$site/crm-suite.pth; done
 
 generate: setup ## proto/gen: Python modules and crm.binpb, from proto/crm
 	@$(BIN)/python proto/generate.py
@@ -42,7 +44,7 @@ test: generate ## every test, on real Postgres, NATS and gRPC
 check: generate ## format, lint, types, contracts, generated files, architecture
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy chassis/chassis gateway/gateway cli/crmctl $(foreach s,$(wildcard services/*),$(wildcard $(s)/$(subst -,_,$(notdir $(s)))))
+	@$(BIN)/mypy chassis/chassis gateway/gateway cli/crmctl $(foreach s,$(SERVICES),$(s)/$(subst -,_,$(notdir $(s))))
 	@$(BIN)/buf lint proto/gen/crm.binpb --config buf.yaml
 	@$(BIN)/buf breaking proto/gen/crm.binpb --against proto/baseline.binpb --config buf.yaml
 	@$(BIN)/python -m gateway.openapi --check
