@@ -196,9 +196,9 @@ def arrived(event: Message, **attributes: Any) -> Any:
 async def start(service: str, backend: Backend, issuer: Issuer, people: list[Person] = PEOPLE, **given: Any) -> Running:
     """Starts a service with an empty database of its own and the company of the tests as its members.
 
-    `given` overrides settings, for example `database_url` to start it again on the same data.
+    `given` overrides settings; `database` starts it again on the same data, `defined` another definition.
     """
-    database = given.pop("database", None)
+    database, defined = given.pop("database", None), given.pop("defined", None)
     if database is None:
         database = await asyncio.to_thread(backend.create_database, service)
         await migrate.migrate(service, database.owner_url)
@@ -223,7 +223,7 @@ async def start(service: str, backend: Backend, issuer: Issuer, people: list[Per
         | given
     )
     provider = TracerProvider()
-    process = Process(definition(service), settings, provider)
+    process = Process(defined or definition(service), settings, provider)
     await process.start()
     running = Running(service, process, settings.grpc_address, settings.admin_address, database, issuer, provider)
     await until(lambda: _ready(process), f"{service} is ready")

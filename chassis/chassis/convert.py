@@ -7,7 +7,7 @@ request; IMMUTABLE ones only when a record is made.
 import typing
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -119,13 +119,19 @@ def _message_out(descriptor: Descriptor) -> Callable[[Any, Any], None]:
 
 
 def from_message(message: Message, kind: type[R], **given: Any) -> R:
-    """A new dataclass of `kind` from the fields of a request that a caller may set. `given` wins."""
+    """A new dataclass of `kind` from the fields of a request that a caller may set. `given` wins.
+
+    A field that is not set keeps the default of `kind`; without one it is the contract's: "", 0, false.
+    """
     hints = typing.get_type_hints(kind)
-    names = {item.name for item in fields(kind)}  # type: ignore[arg-type]
+    needed = {item.name: item.default is item.default_factory is MISSING for item in fields(kind)}  # type: ignore[arg-type]
+    there = {item.name for item, _ in message.ListFields()}
     values = {
         item.name: read(message, item, hints[item.name])
-        for item, _ in message.ListFields()
-        if item.name in names and not _has(item, field_behavior_pb2.OUTPUT_ONLY)
+        for item in message.DESCRIPTOR.fields
+        if item.name in needed
+        and (item.name in there or (needed[item.name] and item.name not in given))
+        and not _has(item, field_behavior_pb2.OUTPUT_ONLY)
     }
     return kind(**(values | given))
 

@@ -263,6 +263,21 @@ class Database:
         async with self.connection() as connection, connection.transaction():
             yield connection
 
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection outside of the pool, for long work that needs session state such as temporary tables. Its
+        times are in UTC; it is closed at the end, whatever happened."""
+        try:
+            connection = await asyncpg.connect(self._url, timeout=ACQUIRE_SECONDS, server_settings={"timezone": "UTC"})
+        except (*LOST, TimeoutError) as lost:
+            raise DatabaseAway() from lost
+        try:
+            yield connection
+        except LOST as lost:
+            raise DatabaseAway() from lost
+        finally:
+            connection.terminate()
+
     async def fetch(
         self,
         sql: str,

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Table
@@ -141,7 +141,7 @@ def _typed(condition: Condition, cast: str) -> Any:
             return moment.astimezone(UTC)
         if cast == "DATE":
             return date.fromisoformat(value)
-    except (ValueError, KeyError, OverflowError, InvalidOperation) as wrong:
+    except (ValueError, KeyError, ArithmeticError) as wrong:
         raise _wrong(f"{value!r} is not a value of {condition.field}") from wrong
     return value
 

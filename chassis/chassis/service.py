@@ -76,11 +76,16 @@ class Process:
         self._service, self._settings, self._provider = service, settings, provider
         self._database = Database(settings.database_url, settings.pool_size)
         self._members = members.Members(self._database, settings.bootstrap_admin)
+        self._neighbours = Neighbours(Credentials(settings))
         self.context = Context(
-            service.name, self._database, self._members, mappers(service.tables), settings.page_token_key
+            service.name,
+            self._database,
+            self._members,
+            mappers(service.tables),
+            settings.page_token_key,
+            self._neighbours,
         )
         self._inbox = Inbox(self.context, [*members.REACTIONS, *service.reactions])
-        self._neighbours = Neighbours(Credentials(settings))
         self._sagas = Sagas(self.context, list(service.sagas), self._neighbours, self._committed)
         servicers = [*service.rpcs, EventLogService(self._inbox)]
         methods = methods_of((servicer.descriptor, servicer) for servicer in servicers)

@@ -25,7 +25,8 @@ def casts(table: Table, columns: list[str]) -> list[str]:
 @cache
 def insert_record(mapper: Mapper) -> str:
     values = placeholders(list(mapper.casts.values()), 1)
-    return f"INSERT INTO {mapper.table.name} ({', '.join(mapper.columns)}) VALUES ({values}) RETURNING 1"
+    names = ", ".join(f'"{name}"' for name in mapper.columns)  # a field may be called like a word of SQL: `order`
+    return f"INSERT INTO {mapper.table.name} ({names}) VALUES ({values}) RETURNING 1"
 
 
 @cache
@@ -33,7 +34,7 @@ def update_record(mapper: Mapper) -> str:
     """Parameters: the row, then the version it is expected to have."""
     pairs = zip(mapper.columns, mapper.casts.values(), strict=True)
     sets = ", ".join(
-        f"{name} = ${number}::{cast}"
+        f'"{name}" = ${number}::{cast}'
         for number, (name, cast) in enumerate(pairs, 1)
         if name not in ("id", "create_time")
     )

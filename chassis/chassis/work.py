@@ -26,6 +26,7 @@ from chassis.values import ExternalId, Record, business_time, id_of, is_uuid, ne
 
 if TYPE_CHECKING:
     from chassis.members import Member, Members
+    from chassis.rpc_client import Neighbours
 
 R = TypeVar("R", bound=Record)
 MOST_FOUND = 1000
@@ -49,6 +50,7 @@ class Context:
     members: "Members"
     mappers: Mapping[type[Record], Mapper]
     page_token_key: bytes
+    neighbours: "Neighbours"
 
 
 @dataclass(frozen=True)
@@ -309,6 +311,8 @@ class Work:
                     await self._write(connection, changed, events, request)
         except asyncpg.UniqueViolationError as taken:
             raise self._taken(taken, changed) from taken
+        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as lost:
+            raise LostRace() from lost
         except (asyncpg.DataError, asyncpg.CharacterNotInRepertoireError) as unfit:
             raise InvalidFields(("", f"a value cannot be stored: {unfit}")) from unfit
 
@@ -338,13 +342,15 @@ class Work:
     async def _write(
         self, connection: asyncpg.Connection, changed: list[Kept], events: list[list[Any]], request: list[Any] | None
     ) -> None:
-        """The same in a transaction: statements, records by kind, external ids, events, request id."""
+        """The same in a transaction: statements, records by kind, external ids, events, request id. Rows are written
+        in the order of their keys, so that two that write the same rows wait for each other instead of locking up."""
         with telemetry.client_span("postgresql", "WRITE"):
             if request:
                 await connection.execute(statements.INSERT_REQUEST, *request)
             for sql, arguments in _runs(self._statements):
                 await connection.executemany(sql, arguments)
-            for sql, rows in _runs(sorted((self._record_row(kept) for kept in changed), key=itemgetter(0))):
+            in_order = sorted(changed, key=lambda kept: kept.record.name)
+            for sql, rows in _runs(sorted(map(self._record_row, in_order), key=itemgetter(0))):
                 if len(await connection.fetchmany(sql, rows)) != len(rows):
                     raise LostRace()
             gone = [
@@ -354,9 +360,9 @@ class Work:
                 _external_id_row(k.record, key) for k in changed for key in _external_ids(k.record) - k.external_ids
             ]
             if gone:
-                await connection.executemany(statements.DELETE_EXTERNAL_ID, gone)
+                await connection.executemany(statements.DELETE_EXTERNAL_ID, sorted(gone))
             if come:
-                await connection.executemany(statements.INSERT_EXTERNAL_ID, come)
+                await connection.executemany(statements.INSERT_EXTERNAL_ID, sorted(come))
             if events:
                 await connection.executemany(statements.INSERT_EVENT, events)
 

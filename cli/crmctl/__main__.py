@@ -12,7 +12,12 @@ from typer.core import TyperGroup
 COMMANDS = {
     "up": "crmctl.up",
     "token": "crmctl.token",
+    "import": "crmctl.importing",
+    "report": "crmctl.report",
+    "journey": "crmctl.journey",
     "trace": "crmctl.trace",
+    "events": "crmctl.events",
+    "insights": "crmctl.insights",
 }
 
 

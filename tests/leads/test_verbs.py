@@ -127,7 +127,7 @@ async def test_assigning_names_either_a_person_or_a_team(leads):
 
 async def test_a_team_of_nobody_is_said(leads):
     made = await new(leads)
-    with pytest.raises(FailedPrecondition, match="no active person"):
+    with pytest.raises(FailedPrecondition, match="NOBODY_TO_ASSIGN"):
         await call(leads, "AssignLead", pb.AssignLeadRequest(name=made.name, team="teams/empty"))
 
 

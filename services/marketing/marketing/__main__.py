@@ -2,12 +2,11 @@
 
 from chassis.events import reactions_of
 from chassis.service import Service, run
+
 from marketing import reactions, tables
 from marketing.rpc import MarketingService
 
-SERVICE = Service(
-    name="marketing", rpcs=[MarketingService()], tables=tables.RECORDS, reactions=reactions_of(reactions)
-)
+SERVICE = Service(name="marketing", rpcs=[MarketingService()], tables=tables.RECORDS, reactions=reactions_of(reactions))
 
 if __name__ == "__main__":
     run(SERVICE)

@@ -4,13 +4,13 @@ Each record of another service has one row here, which its latest event writes: 
 come in any order and as often as they like.
 """
 
+from chassis.convert import money
+from chassis.events import latest, on
+from chassis.work import Work
 from crm.leads.v1 import events_pb2 as leads_events
 from crm.sales.v1 import events_pb2 as sales_events
 from crm.sales.v1 import sales_pb2
 
-from chassis.convert import money
-from chassis.events import latest, on
-from chassis.work import Work
 from marketing import tables
 
 

@@ -1,11 +1,11 @@
 """The calls marketing answers, one method each."""
 
-from crm.marketing.v1 import marketing_pb2
-
 from chassis.convert import from_message, moment, to_message
 from chassis.errors import InvalidFields
 from chassis.values import business_time, id_of, slug
 from chassis.work import Page, Work
+from crm.marketing.v1 import marketing_pb2
+
 from marketing import tables
 from marketing.domain import (
     Amounts,

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from chassis.database import TIME, Query, listed, record_columns
 from sqlalchemy import Column, Date, MetaData, Numeric, Table, Text, func, select
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
-from chassis.database import TIME, Query, listed, record_columns
 from marketing.domain import Channel, LandingPage, SpendEntry, Touch
 
 METADATA = MetaData()

@@ -1,7 +1,6 @@
 """Channels, pages, spend, touches, and what other services said about channels."""
 
 from alembic import op
-
 from marketing.tables import METADATA
 
 revision = "0001"

@@ -1,11 +1,10 @@
 """References and responsibility: whom a record belongs to, and whether what it names exists and may be seen."""
 
-from collections.abc import Iterable
 from typing import TypeVar
 
 from chassis.errors import ExternalIdTaken, InvalidFields
-from chassis.values import CustomerRecord, ExternalId, id_of, is_uuid
-from chassis.work import Work
+from chassis.values import CustomerRecord, id_of, is_uuid
+from chassis.work import LostRace, Work
 
 from sales import tables
 from sales.domain.account import Account
@@ -55,8 +54,10 @@ async def team_of(owner: str, work: Work) -> str:
     return member.team if member else ""
 
 
-async def refuse_taken(kind: type[CustomerRecord], keys: Iterable[ExternalId], work: Work) -> None:
-    """ExternalIdTaken if a record has one of these keys. For calls that look again after a race, which would
-    otherwise meet the same unique index each time."""
-    for key in await work.by_external_ids(kind, keys):
+async def refuse_taken(record: CustomerRecord, work: Work) -> None:
+    """ExternalIdTaken if another record has one of this new one's keys. For calls that look again after a race: they
+    would meet the same unique index each time."""
+    for key, found in (await work.by_external_ids(type(record), record.external_ids)).items():
+        if found.id == record.id:
+            raise LostRace()  # made since we looked
         raise ExternalIdTaken(external_id=f"{key.system}/{key.kind}/{key.id}")

@@ -50,19 +50,19 @@ async def _make(request: sales_pb2.AcceptLeadRequest, names: sales_pb2.AcceptLea
 
 
 async def _account(request: sales_pb2.AcceptLeadRequest, names: sales_pb2.AcceptLeadResponse, work: Work) -> Account:
-    keys = [from_message(key, ExternalId) for key in request.account_external_ids]
-    await refuse_taken(Account, keys, work)
     owner = request.account_owner or request.opportunity_owner or work.caller.actor
-    return Account(
+    account = Account(
         id=id_of(names.account),
         display_name=request.account_display_name,
         owner=owner,
         team=await team_of(owner, work),
         journey_id=request.journey_id,
-        external_ids=keys,
+        external_ids=[from_message(key, ExternalId) for key in request.account_external_ids],
         lead=request.lead,
         channel=request.channel,
     )
+    await refuse_taken(account, work)
+    return account
 
 
 async def _open_deal(

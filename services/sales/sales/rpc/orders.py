@@ -27,7 +27,7 @@ class Orders:
         if recorded is not None:
             recorded.check_same(order)
             return recorded
-        await refuse_taken(Order, order.external_ids, work)
+        await refuse_taken(order, work)
         order.order_time = business_time(order.order_time, work.now, "order.order_time")
         await _inherit(order, account, work)
         work.emit(OrderRecorded(order=work.add(order), event_time=order.order_time))
