@@ -136,8 +136,9 @@ class Tokens:
         return str(claims["sub"])
 
     async def _signing_key(self, token: str) -> Any:
-        """The issuer's key for this token; fetched off the event loop when it is not known yet."""
-        return (await asyncio.to_thread(self._keys.get_signing_key_from_jwt, token)).key
+        """The issuer's key for this token, with the algorithm it is for; fetched off the event loop when it is not
+        known yet."""
+        return await asyncio.to_thread(self._keys.get_signing_key_from_jwt, token)
 
 
 class Credentials:

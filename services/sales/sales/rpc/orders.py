@@ -16,12 +16,8 @@ class Orders:
     async def RecordOrder(self, request: sales_pb2.RecordOrderRequest, work: Work) -> Order:
         work.retry_conflicts = True  # the same order reported twice at the same moment: the second finds the first
         account = await _account(request.order, work)
-        order = from_message(
-            request.order,
-            Order,
-            id=Order.id_for(request.order.system, request.order.order_number),
-            account=account.name,
-        )
+        order = from_message(request.order, Order, account=account.name)
+        order.id = Order.id_for(order.system, order.order_number)
         order.check_lines()
         recorded = await work.find_one(Order, id=order.id)
         if recorded is not None:

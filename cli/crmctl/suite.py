@@ -1,0 +1,130 @@
+"""The suite's public API for many calls at once. Every call may be repeated without harm, so it is."""
+
+import asyncio
+import json
+import random
+import uuid
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from crmctl.connection import Client, Refused
+from crmctl.problem import Problem
+
+IN_FLIGHT = 20
+PAGE = 1000
+_ATTEMPTS = 10
+_LONGEST_PAUSE_SECONDS = 5.0
+_CALL_SECONDS = 30
+# Worth another try: too many requests, a part of the suite away, too late.
+_FOR_NOW = (429, 503, 504)
+# What an event will tell a service in a moment: 401 and 403 for people, 404 for records.
+_NOT_KNOWN = (401, 403, 404)
+_KNOWN_WITHIN_TRIES = 120
+_LONGEST_WAIT_SECONDS = 0.5
+_KEYS = uuid.UUID("5b9f0a52-6f0e-5f3c-9a44-8e1f6f1f8c63")
+
+
+class Suite:
+    """JSON over HTTP, at most IN_FLIGHT calls at a time, as the caller of `client`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._places = asyncio.Semaphore(IN_FLIGHT)
+        limits = httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT)
+        self._http = httpx.AsyncClient(
+            base_url=client.url, limits=limits, timeout=httpx.Timeout(_CALL_SECONDS + 5, connect=5)
+        )
+        self.run = str(uuid.uuid4())
+
+    async def __aenter__(self) -> "Suite":
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self._http.aclose()
+
+    async def get(self, path: str, actor: str = "", **params: Any) -> dict[str, Any]:
+        """The resource or page at `path`."""
+        return await self._call("GET", path, None, params, {"crm-actor": actor})
+
+    async def post(
+        self, path: str, body: Mapping[str, Any], actor: str = "", once: bool = True, **params: Any
+    ) -> dict[str, Any]:
+        """Create or a verb, for `actor` if one is given.
+
+        The idempotency key is made from the call itself, so that an interrupted run is taken up where it stopped.
+        With `once` False only this run's own repetitions are recognised: for calls that recognise what they have,
+        and whose answer tells what they did.
+        """
+        said = json.dumps([path, params, actor, "" if once else self.run, body], sort_keys=True)
+        headers = {"crm-actor": actor, "idempotency-key": str(uuid.uuid5(_KEYS, said))}
+        return await self._call("POST", path, body, params, headers)
+
+    async def all(self, path: str, field: str, **params: Any) -> list[dict[str, Any]]:
+        """Every item of a list; `field` is the list's name in the answer, e.g. `leads`."""
+        page = await self.get(path, pageSize=PAGE, **params)
+        found = list(page[field])
+        while page["nextPageToken"]:
+            page = await self.get(path, pageSize=PAGE, pageToken=page["nextPageToken"], **params)
+            found += page[field]
+        return found
+
+    async def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None, params: Mapping[str, Any], headers: dict[str, str]
+    ) -> dict[str, Any]:
+        """One call, tried again while the suite is busy. Raises Refused for an answer that would not change."""
+        given = {name: value for name, value in headers.items() if value} | {"request-timeout": str(_CALL_SECONDS)}
+        renew = False
+        for attempt in range(1, _ATTEMPTS + 1):
+            given["authorization"] = f"Bearer {self._client.bearer(renew)}"
+            try:
+                async with self._places:
+                    answer = await self._http.request(method, path, json=body, params=params, headers=given)
+            except httpx.HTTPError as problem:
+                if attempt == _ATTEMPTS:
+                    raise Problem(
+                        f"The suite at {self._client.url} does not answer ({type(problem).__name__})."
+                    ) from None
+            else:
+                if answer.is_success:
+                    found: dict[str, Any] = answer.json()
+                    return found
+                refused = Refused(answer.status_code, _document(answer))
+                renew = answer.status_code == 401 and not renew
+                if (not renew and not _only_for_now(refused)) or attempt == _ATTEMPTS:
+                    raise refused
+                if renew:
+                    continue
+            await asyncio.sleep(pause(attempt))
+        raise AssertionError("the loop returns or raises")
+
+
+def pause(attempt: int, first_seconds: float = 0.05) -> float:
+    """Seconds before the next try: doubling, with some chance, so that many do not come back together."""
+    return min(first_seconds * 2 ** (attempt - 1), _LONGEST_PAUSE_SECONDS) * random.uniform(0.8, 1.2)
+
+
+async def until_known(suite: Suite, path: str, actor: str = "", **params: Any) -> None:
+    """Wait until `path` answers: until its service has heard, by an event, of the caller, the actor or the record."""
+    for attempt in range(1, _KNOWN_WITHIN_TRIES + 1):
+        try:
+            await suite.get(path, actor, **params)
+            return
+        except Refused as refused:
+            if refused.status not in _NOT_KNOWN or attempt == _KNOWN_WITHIN_TRIES:
+                raise
+        await asyncio.sleep(min(pause(attempt), _LONGEST_WAIT_SECONDS))
+
+
+def _only_for_now(refused: Refused) -> bool:
+    return refused.status in _FOR_NOW or refused.reason in ("BUSY", "ABORTED")
+
+
+def _document(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = answer.json()
+    except ValueError:
+        return {"detail": answer.text[:200]}
+    return document

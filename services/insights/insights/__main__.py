@@ -1,0 +1,12 @@
+"""The insights process: a read model of everybody's events."""
+
+from chassis.events import reactions_of
+from chassis.service import Service, run
+
+from insights import reactions, tables
+from insights.rpc import InsightsService
+
+SERVICE = Service(name="insights", rpcs=[InsightsService()], tables=tables.RECORDS, reactions=reactions_of(reactions))
+
+if __name__ == "__main__":
+    run(SERVICE)

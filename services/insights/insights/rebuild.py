@@ -1,0 +1,160 @@
+"""The rebuild: everything once more from the outboxes of all services, beside the live data, and compared with it.
+
+One connection of its own holds temporary tables named like the live ones. They come first in its search path, so the
+statement that writes the live tables writes these, and not a line of the projection exists twice.
+"""
+
+import asyncio
+import hashlib
+from collections import defaultdict
+from typing import Any
+
+import asyncpg
+from chassis.errors import Aborted
+from chassis.events import Event, decode
+from chassis.settings import SERVICES, upstream
+from chassis.telemetry import log
+from chassis.work import Context
+from crm.chassis.v1 import chassis_pb2
+from crm.insights.v1 import insights_pb2
+from sqlalchemy import Table
+
+from chassis import database
+from insights.projection import effect
+from insights.tables import customers, freshness, records, timeline
+
+READ_EVENTS = "crm.chassis.v1.EventLogService/ReadEvents"
+AT_ONCE = 1000  # events a call and a transaction
+OVERLAP = 1000  # positions read again each round: a batch published by another replica may have committed late
+REST_SECONDS = 20.0  # how long the live data may take to catch up with what was read
+ROUND_SECONDS = 0.2
+
+SHADOWED = (database.inbox, customers, records, timeline, freshness)
+COMPARED = (customers, records, timeline)  # freshness says when events came, which is never twice the same
+UNCOMPARED = frozenset({"epoch"})  # of the messages that came; an outbox only knows its database's present one
+
+TAKE_IN = (
+    "INSERT INTO inbox (event_id, receive_time) SELECT id, now() FROM unnest($1::uuid[]) AS taken(id)"
+    " ON CONFLICT DO NOTHING RETURNING event_id"
+)
+ONLY_IN = (
+    "SELECT count(*) FROM {0}.inbox one WHERE NOT EXISTS (SELECT FROM {1}.inbox two WHERE two.event_id = one.event_id)"
+)
+NOT_APPLIED = ONLY_IN.format("pg_temp", "public")  # read from an outbox, but the live data does not have it yet
+NOT_READ = ONLY_IN.format("public", "pg_temp")  # the live data has it, but it was not read yet
+
+
+class SourcesRestless(Aborted):
+    """The sources did not come to rest in time, or events are missing for good; see the dead letters."""
+
+
+async def rebuild(context: Context, *, repair: bool) -> insights_pb2.RebuildInsightsResponse:
+    """Both digests, and with `repair` the live data replaced if they differ. SourcesRestless if live data and
+    outboxes do not hold the same events within 20 seconds (with `repair` the live data may lack some)."""
+    async with context.database.session() as connection:
+        copy = Copy(context, connection)
+        await copy.begin()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + REST_SECONDS
+        while True:
+            await copy.read()
+            late = loop.time() > until
+            answer = await copy.compare(may_lack=repair and late)
+            if answer is not None:
+                break
+            if late:
+                raise SourcesRestless(skipped=", ".join(copy.skipped) or "none")
+            await asyncio.sleep(ROUND_SECONDS)
+        if repair and answer.differing_tables:
+            await copy.replace()
+        return answer
+
+
+class Copy:
+    """The second building of everything, in temporary tables."""
+
+    def __init__(self, context: Context, connection: asyncpg.Connection) -> None:
+        self._context, self._connection = context, connection
+        others = [service for service in SERVICES if service != context.service]
+        self._positions = {service: 0 for service in others if upstream(service)}
+        self.skipped = [service for service in others if service not in self._positions]
+
+    async def begin(self) -> None:
+        if self.skipped:
+            log.warning("not part of this installation, so not read: %s", ", ".join(self.skipped))
+        for table in SHADOWED:
+            await self._connection.execute(f"CREATE TEMP TABLE {table.name} (LIKE public.{table.name} INCLUDING ALL)")
+
+    async def read(self) -> None:
+        """Applies what the outboxes hold and we have not applied yet."""
+        for service, last in self._positions.items():
+            after = max(0, last - OVERLAP)
+            while True:
+                events = await self._ask(service, after)
+                if events:
+                    await self._apply(events)
+                    after = events[-1].position
+                if len(events) < AT_ONCE:
+                    break
+            self._positions[service] = max(last, after)
+
+    async def _ask(self, service: str, after: int) -> list[Event]:
+        request = chassis_pb2.ReadEventsRequest(after=after, limit=AT_ONCE)
+        answer = await self._context.neighbours.call(service, READ_EVENTS, request, chassis_pb2.ReadEventsResponse)
+        return [decode(dict(event.headers), event.payload, event.position) for event in answer.events]
+
+    async def _apply(self, events: list[Event]) -> None:
+        async with self._connection.transaction():
+            taken = await self._connection.fetch(TAKE_IN, [event.id for event in events])
+            fresh = {str(row["event_id"]) for row in taken}
+            batches: defaultdict[str, list[Any]] = defaultdict(list)
+            for event in events:
+                if event.id in fresh:
+                    sql, *arguments = effect(event)
+                    batches[sql].append(arguments)
+            for sql, rows in batches.items():
+                await self._connection.executemany(sql, rows)
+
+    async def compare(self, *, may_lack: bool) -> insights_pb2.RebuildInsightsResponse | None:
+        """Both digests of one moment; None while the live data and this copy do not hold the same events."""
+        async with self._connection.transaction(isolation="repeatable_read"):
+            if await self._connection.fetchval(NOT_READ):
+                return None
+            if not may_lack and await self._connection.fetchval(NOT_APPLIED):
+                return None
+            live = {table.name: await self._digest("public", table) for table in COMPARED}
+            built = {table.name: await self._digest("pg_temp", table) for table in COMPARED}
+            return insights_pb2.RebuildInsightsResponse(
+                live_digest=_digest_of(live),
+                rebuilt_digest=_digest_of(built),
+                events=await self._connection.fetchval("SELECT count(*) FROM pg_temp.inbox"),
+                differing_tables=[name for name in live if live[name] != built[name]],
+            )
+
+    async def _digest(self, schema: str, table: Table) -> str:
+        """SHA-256 over the rows in the order of their keys, as Postgres writes them."""
+        columns = ", ".join(name for name in table.columns.keys() if name not in UNCOMPARED)  # noqa: SIM118
+        keys = ", ".join(table.primary_key.columns.keys())
+        digest = hashlib.sha256()
+        sql = f"SELECT ROW({columns})::text AS row FROM {schema}.{table.name} ORDER BY {keys}"
+        async for row in self._connection.cursor(sql, prefetch=AT_ONCE):
+            digest.update(row["row"].encode() + b"\n")
+        return digest.hexdigest()
+
+    async def replace(self) -> None:
+        """Replaces the live data by this copy. The lock on the inbox keeps every reaction out meanwhile: each begins
+        there, so none is half done."""
+        async with self._connection.transaction():
+            await self._connection.execute("LOCK TABLE public.inbox IN EXCLUSIVE MODE")
+            if await self._connection.fetchval(NOT_READ):
+                raise SourcesRestless()
+            for table in COMPARED:
+                await self._connection.execute(f"DELETE FROM public.{table.name}")
+                await self._connection.execute(f"INSERT INTO public.{table.name} SELECT * FROM pg_temp.{table.name}")
+            await self._connection.execute(
+                "INSERT INTO public.inbox SELECT * FROM pg_temp.inbox ON CONFLICT DO NOTHING"
+            )
+
+
+def _digest_of(tables: dict[str, str]) -> str:
+    return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in tables.items()).encode()).hexdigest()

@@ -1,0 +1,174 @@
+"""What insights stores, and the queries that have a name.
+
+Every row is written so that the order of events leaves no mark: an entry of the timeline once per event, a snapshot
+by the newest version of its record. Which entries belong to a customer is found when they are read.
+"""
+
+from chassis.database import TIME, Query, listed, record_columns
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Numeric, Table, Text, text
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from insights.domain import Customer
+
+METADATA = MetaData()
+
+NAME = Text(collation="C")
+
+customers = Table(
+    "customers",
+    METADATA,
+    *record_columns(),
+    Column("epoch", UUID(as_uuid=False), nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("owner", NAME, nullable=False, info={"filter": True}),
+    Column("team", NAME, nullable=False, info={"filter": True}),
+    Column("journey_id", UUID(as_uuid=False)),
+    Column("lead", NAME, nullable=False),
+    Column("channel", NAME, nullable=False, info={"filter": True}),
+    Column("customer_time", TIME),
+    Column("archive_time", TIME),
+    info={"collection": "customers"},
+)
+listed(customers, "owner", "team", "channel")
+
+# The other records that are counted or followed, as their services last told of them.
+records = Table(
+    "records",
+    METADATA,
+    Column("name", NAME, primary_key=True),
+    Column("collection", NAME, nullable=False),
+    Column("epoch", UUID(as_uuid=False), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("journey_id", UUID(as_uuid=False)),
+    Column("account", NAME, nullable=False),
+    Column("channel", NAME, nullable=False),
+    Column("state", NAME, nullable=False),
+    Column("buying_role", NAME, nullable=False),
+    Column("amount", Numeric(19, 4)),
+    Column("amount_currency", NAME, nullable=False),
+    Column("archive_time", TIME),
+)
+Index("records_account", records.c.account, records.c.collection, postgresql_where=records.c.account != "")
+Index("records_journey", records.c.journey_id, postgresql_where=records.c.account == "")
+Index("records_collection", records.c.collection, records.c.channel)
+
+timeline = Table(
+    "timeline",
+    METADATA,
+    Column("event_id", UUID(as_uuid=False), primary_key=True),
+    Column("service", NAME, nullable=False),
+    Column("type", NAME, nullable=False),
+    Column("subject", NAME, nullable=False),
+    Column("journey_id", UUID(as_uuid=False)),
+    Column("account", NAME, nullable=False),  # as the record says; empty: known by the journey
+    Column("event_time", TIME, nullable=False),
+    Column("record_time", TIME, nullable=False),
+    Column("actor", NAME, nullable=False),
+    Column("trace_id", NAME, nullable=False),
+    Column("operation", NAME, nullable=False),
+    Column("elapsed_us", BigInteger, nullable=False),
+    Column("parameters", JSONB, nullable=False),
+)
+# Each entry is in exactly one of the two: by its account, or by its journey while it names none.
+in_order = (timeline.c.event_time, timeline.c.event_id)
+Index("timeline_account", timeline.c.account, *in_order, postgresql_where=timeline.c.account != "")
+Index("timeline_journey", timeline.c.journey_id, *in_order, postgresql_where=timeline.c.account == "")
+
+# How far each source was read. Several rows a source, so that events applied side by side need not wait for each other.
+STRIPES = 64
+freshness = Table(
+    "freshness",
+    METADATA,
+    Column("source", NAME, primary_key=True),
+    Column("stripe", Integer, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("event_time", TIME, nullable=False),
+    Column("apply_time", TIME, nullable=False),
+)
+
+RECORDS = {Customer: customers}
+
+MOST_JOURNEYS, MOST_CONTACTS, MOST_CHANNELS = 100, 100, 1000
+
+JOURNEYS = Query(
+    text(
+        "SELECT mine.account, found.journey_id FROM unnest(CAST(:accounts AS text[])) AS mine(account)"
+        " CROSS JOIN LATERAL (SELECT DISTINCT journey_id FROM"
+        "  (SELECT journey_id FROM customers WHERE id = CAST(substr(mine.account, 10) AS uuid)"
+        "   UNION ALL SELECT journey_id FROM records"
+        "   WHERE records.account = mine.account AND records.account <> '') known"
+        f"  WHERE journey_id IS NOT NULL ORDER BY journey_id LIMIT {MOST_JOURNEYS}) found"
+    )
+)
+# `links` pairs accounts with their journeys, as JOURNEYS found them.
+LINKS = "unnest(CAST(:linked AS text[]), CAST(:journeys AS uuid[])) AS link(account, journey_id)"
+STAGES = Query(
+    text(
+        "SELECT DISTINCT ON (account, journey_id, type) * FROM ("
+        " SELECT account, journey_id, type, event_time, event_id, subject, trace_id FROM timeline"
+        "  WHERE account = any(CAST(:accounts AS text[])) AND account <> '' AND type = any(CAST(:types AS text[]))"
+        " UNION ALL SELECT link.account, t.journey_id, t.type, t.event_time, t.event_id, t.subject, t.trace_id"
+        f"  FROM {LINKS} JOIN timeline t ON t.journey_id = link.journey_id AND t.account = ''"
+        "   AND t.type = any(CAST(:types AS text[]))"
+        ") entered WHERE journey_id IS NOT NULL ORDER BY account, journey_id, type, event_time, event_id"
+    )
+)
+COUNTS = Query(
+    text(
+        "SELECT account, collection, state, amount_currency AS currency, count(*) AS number, sum(amount) AS amount"
+        " FROM ("
+        " SELECT account, collection, state, amount_currency, amount FROM records"
+        "  WHERE account = any(CAST(:accounts AS text[])) AND account <> '' AND archive_time IS NULL"
+        " UNION ALL SELECT link.account, r.collection, r.state, r.amount_currency, r.amount"
+        f"  FROM {LINKS} JOIN records r ON r.journey_id = link.journey_id AND r.account = '' AND r.archive_time IS NULL"
+        ") known GROUP BY 1, 2, 3, 4"
+    )
+)
+CONTACTS = Query(
+    text(
+        "SELECT mine.account, person.* FROM unnest(CAST(:accounts AS text[])) AS mine(account) CROSS JOIN LATERAL"
+        " (SELECT name, display_name, buying_role FROM records WHERE records.account = mine.account"
+        "   AND records.account <> '' AND collection = 'contacts' AND archive_time IS NULL"
+        f"   ORDER BY name LIMIT {MOST_CONTACTS}) person"
+    )
+)
+LAST_EVENTS = Query(
+    text(
+        "SELECT account, max(event_time) AS event_time FROM ("
+        " SELECT mine.account, (SELECT max(event_time) FROM timeline"
+        "   WHERE timeline.account = mine.account AND timeline.account <> '') AS event_time"
+        "  FROM unnest(CAST(:accounts AS text[])) AS mine(account)"
+        " UNION ALL SELECT link.account, (SELECT max(event_time) FROM timeline"
+        f"   WHERE timeline.journey_id = link.journey_id AND timeline.account = '') FROM {LINKS}"
+        ") last GROUP BY account"
+    )
+)
+AFTER = "(t.event_time, t.event_id) > (CAST(:after_time AS timestamptz), CAST(:after_id AS uuid))"
+PAGE_OF = "ORDER BY t.event_time, t.event_id LIMIT CAST(:size AS bigint)"
+TIMELINE = Query(
+    text(
+        f"SELECT * FROM ((SELECT t.* FROM timeline t WHERE t.account = CAST(:account AS text) AND t.account <> ''"
+        f"  AND {AFTER} {PAGE_OF})"
+        " UNION ALL (SELECT of_journey.* FROM unnest(CAST(:journeys AS uuid[])) AS mine(journey_id) CROSS JOIN LATERAL"
+        f"  (SELECT t.* FROM timeline t WHERE t.journey_id = mine.journey_id AND t.account = '' AND {AFTER} {PAGE_OF})"
+        f" of_journey)) t {PAGE_OF}"
+    )
+)
+FRESHNESS = Query(
+    text(
+        "SELECT DISTINCT ON (source) source, position, event_time, apply_time FROM freshness"
+        " ORDER BY source, event_time DESC, position DESC"
+    )
+)
+CHANNEL_FIGURES = Query(
+    text(
+        "SELECT 'leads' AS figure, channel, '' AS currency, count(*) AS number, NULL::numeric AS amount"
+        "  FROM records WHERE collection = 'leads' GROUP BY channel"
+        " UNION ALL SELECT 'customers', channel, '', count(DISTINCT account), NULL"
+        "  FROM records WHERE collection = 'opportunities' AND state = 'WON' GROUP BY channel"
+        " UNION ALL SELECT 'orders', channel, amount_currency, count(*), sum(amount)"
+        "  FROM records WHERE collection = 'orders' GROUP BY channel, amount_currency"
+    )
+)
+CHANNEL_NAMES = Query(text("SELECT name, display_name FROM records WHERE collection = 'channels'"))

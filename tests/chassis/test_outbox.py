@@ -1,0 +1,186 @@
+"""Outbox and relay: what was written is told, each row at least once, whatever happens to the broker."""
+
+import asyncio
+import re
+
+import nats
+import pytest
+from crm.leads.v1 import events_pb2
+from nats.js.errors import NotFoundError
+
+from chassis import streams
+from chassis.events import decode
+from harness import until
+from lead_calls import create, log_call
+
+HEADERS = {
+    "Nats-Msg-Id", "ce-id", "ce-type", "ce-subject", "ce-dataversion", "ce-correlationid", "ce-actor", "ce-time",
+    "ce-recordedtime", "ce-origin", "ce-operation", "ce-elapsedus", "ce-specversion", "ce-source", "ce-partitionkey",
+    "ce-epoch", "content-type",
+}  # fmt: skip
+
+
+async def published(leads, count: int = 0) -> bool:
+    """Whether the relay has nothing left, and at least `count` rows are marked with a stream position."""
+    row = (await leads.rows("SELECT count(*) AS all, count(position) AS marked FROM outbox"))[0]
+    return row["all"] == row["marked"] >= count
+
+
+async def on_the_stream(broker, stream: str = "crm-leads") -> list:
+    """Every message of the stream, in order."""
+    client = await nats.connect(broker.nats_url)
+    try:
+        jetstream = client.jetstream()
+        state = (await jetstream.stream_info(stream)).state
+        found = []
+        for number in range(state.first_seq, state.last_seq + 1) if state.messages else ():
+            try:
+                found.append(await jetstream.get_msg(stream, number))
+            except NotFoundError:
+                continue
+        return found
+    finally:
+        await client.close()
+
+
+async def test_an_event_reaches_the_stream_with_all_its_headers(broker, starting):
+    leads = await starting()
+    lead = await create(leads, by="users/ana")
+    await until(lambda: published(leads, 1), "the event is published")
+    (message,) = await on_the_stream(broker)
+    assert message.subject == "crm.leads.v1.LeadCreated"
+    assert set(message.headers) >= HEADERS
+    assert message.headers["Nats-Msg-Id"] == message.headers["ce-id"]
+    event = decode(message.headers, message.data, message.seq)
+    assert (event.subject, event.version, event.service) == (lead.name, 1, "leads")
+    assert (event.actor, event.journey_id, event.operation) == (
+        "users/ana",
+        lead.journey_id,
+        "crm.leads.v1.LeadService/CreateLead",
+    )
+    assert event.message == events_pb2.LeadCreated(lead=lead, event_time=lead.contact_time)
+    rows = await leads.rows("SELECT id, position FROM outbox")
+    assert [(str(row["id"]), row["position"]) for row in rows] == [(event.id, message.seq)]
+
+
+async def test_the_epoch_is_the_databases(broker, starting):
+    leads = await starting()
+    await create(leads)
+    await until(lambda: published(leads, 1), "the event is published")
+    (message,) = await on_the_stream(broker)
+    assert message.headers["ce-epoch"] == str((await leads.rows("SELECT id FROM epoch"))[0]["id"])
+
+
+async def test_events_of_one_record_are_told_in_their_order(broker, starting):
+    leads = await starting()
+    lead = await create(leads)
+    for _ in range(5):
+        await log_call(leads, lead.name)
+    await until(lambda: published(leads, 6), "all are published")
+    versions = [int(message.headers["ce-dataversion"]) for message in await on_the_stream(broker)]
+    assert versions == [1, 2, 3, 4, 5, 6]
+
+
+async def test_without_nats_writes_succeed_and_their_events_follow(broker, starting):
+    leads = await starting()
+    before = await create(leads)
+    await until(lambda: published(leads, 1), "the first event is published")
+    with broker.outage("nats"):
+        during = [await create(leads) for _ in range(3)]
+        assert not await leads.process.missing()
+        waiting = await leads.rows("SELECT count(*) FROM outbox WHERE position IS NULL")
+        assert waiting[0][0] == 3
+    await until(lambda: published(leads, 4), "the events follow")
+    subjects = [message.headers["ce-subject"] for message in await on_the_stream(broker)]
+    assert sorted(subjects) == sorted(lead.name for lead in [before, *during])
+
+
+async def test_a_service_started_without_nats_serves_and_tells_later(broker, starting):
+    with broker.outage("nats"):
+        leads = await starting()
+        await create(leads)
+    assert await until(lambda: published(leads, 1), "the event follows")
+
+
+async def test_an_empty_nats_gets_everything_again(broker, starting):
+    leads = await starting()
+    names = [(await create(leads)).name for _ in range(3)]
+    await until(lambda: published(leads, 3), "the events are published")
+    broker.clear_streams()
+    await streams.make(broker.nats_url, ("leads",))
+    names.append((await create(leads)).name)
+
+    async def all_there():
+        return {message.headers["ce-subject"] for message in await on_the_stream(broker)} == set(names)
+
+    assert await until(all_there, "all four events are on the new stream")
+    await until(lambda: published(leads, 4), "all rows are marked again")
+    positions = await leads.rows("SELECT position, id FROM outbox ORDER BY position")
+    ids = {message.headers["ce-id"]: message.seq for message in await on_the_stream(broker)}
+    assert {str(row["id"]) for row in positions} == set(ids)
+
+
+async def test_a_stream_that_lost_its_end_gets_it_again(broker, starting):
+    leads = await starting()
+    names = [(await create(leads)).name for _ in range(4)]
+    await until(lambda: published(leads, 4), "the events are published")
+    await leads.rows("UPDATE relay_mark SET last_position = 99")
+    await leads.rows("UPDATE outbox SET position = position + 95 WHERE position > 2")  # acknowledged, and then lost
+
+    async def marked_again():
+        return (await leads.rows("SELECT max(position) AS last FROM outbox"))[0]["last"] < 99
+
+    assert await until(marked_again, "the relay noticed that the stream is shorter")
+    await until(lambda: published(leads, 4), "all rows are marked")
+    assert {message.headers["ce-subject"] for message in await on_the_stream(broker)} == set(names)
+
+
+async def test_two_replicas_tell_each_event_once(broker, starting):
+    one = await starting()
+    other = await starting(database=one.database)
+    await asyncio.gather(*(create(running) for running in (one, other) for _ in range(20)))
+    await until(lambda: published(one, 40), "all are published")
+    ids = [message.headers["ce-id"] for message in await on_the_stream(broker)]
+    assert len(ids) == len(set(ids)) == 40
+
+
+async def test_the_events_of_a_burst_are_all_told(broker, starting):
+    from crm.leads.v1 import leads_pb2
+
+    leads = await starting()
+    rows = [leads_pb2.Lead(display_name=f"{number}") for number in range(700)]
+    await leads.call("LeadService/ImportLeads", leads_pb2.ImportLeadsRequest(leads=rows))
+    await until(lambda: published(leads, 700), "all are published")
+    client = await nats.connect(broker.nats_url)
+    assert (await client.jetstream().stream_info("crm-leads")).state.messages == 700
+    await client.close()
+
+
+async def test_the_log_is_read_in_the_order_of_the_stream(broker, starting):
+    from crm.chassis.v1 import chassis_pb2
+
+    leads = await starting()
+    for _ in range(5):
+        await create(leads)
+    await until(lambda: published(leads, 5), "all are published")
+    after, seen = 0, []
+    while True:
+        request = chassis_pb2.ReadEventsRequest(after=after, limit=2)
+        answer = await leads.call("EventLogService/ReadEvents", request)
+        seen += [event.position for event in answer.events]
+        if len(answer.events) < 2:
+            break
+        after = seen[-1]
+    assert seen == sorted(set(seen))
+    assert len(seen) == 5
+    event = decode(dict(answer.events[0].headers), answer.events[0].payload)
+    assert re.fullmatch(r"leads/[0-9a-f-]{36}", event.subject)
+
+
+async def test_the_log_is_not_for_salespeople(leads):
+    from crm.chassis.v1 import chassis_pb2
+
+    from chassis.errors import PermissionDenied
+
+    with pytest.raises(PermissionDenied):
+        await leads.call("EventLogService/ReadEvents", chassis_pb2.ReadEventsRequest(), by="users/ana")

@@ -1,0 +1,82 @@
+"""Documents: real glyphs, the same bytes each time, and nothing of a text read as markup."""
+
+import logging
+from dataclasses import replace
+from importlib.util import find_spec
+
+import pytest
+import typst
+
+from contracts.domain import Section
+from contracts.printing import CHINESE_FONTS, LAYOUT, Printer, font_folders, print_pdf
+from contracts.wording import Wording
+
+PLAIN = Wording(
+    title="Services",
+    number="C-000001",
+    company="Acme",
+    customer="Bakery",
+    language="en",
+    sections=[Section(heading="Price", text="Ten euros.\n\nA month.")],
+    draft=False,
+)
+needs_chinese = pytest.mark.skipif(find_spec(CHINESE_FONTS) is None, reason=f"{CHINESE_FONTS} is not installed")
+
+
+@pytest.fixture(scope="module")
+def printer():
+    return Printer(font_folders(), system_fonts=False)
+
+
+def test_the_same_wording_gives_the_same_bytes(printer):
+    assert printer.pdf(PLAIN) == Printer(font_folders(), system_fonts=False).pdf(PLAIN)
+    assert printer.pdf(PLAIN).startswith(b"%PDF-")
+
+
+def test_another_wording_gives_another_document(printer):
+    assert printer.pdf(replace(PLAIN, number="C-000002")) != printer.pdf(PLAIN)
+
+
+def test_a_draft_is_marked(printer):
+    assert printer.pdf(replace(PLAIN, draft=True)) != printer.pdf(PLAIN)
+
+
+@pytest.mark.parametrize("name", ["Padaria São João Ção", "Иван Петров ЕООД, Йордан Щъркелов", "Łódź Žižkov Ğ"])
+def test_portuguese_bulgarian_and_other_european_names_are_printed(printer, name, caplog):
+    printer.pdf(replace(PLAIN, customer=name))
+    assert caplog.records == []
+    assert printer._missing(name) == []
+
+
+@needs_chinese
+def test_chinese_names_are_printed(printer):
+    assert printer._missing("华为技术有限公司，深圳市龙岗区坂田") == []
+
+
+def test_letters_we_take_for_granted_are_in_typsts_own_fonts():
+    alone = Printer([], system_fonts=False)
+    taken_for_granted = "".join(sorted(alone._printable - {"\n", "\t"}))
+    alone._printable.clear()
+    assert alone._missing(taken_for_granted) == []
+
+
+def test_what_no_font_has_is_told_and_not_printed_as_boxes(caplog):
+    alone = Printer([], system_fonts=False)
+    with caplog.at_level(logging.WARNING):
+        printed = alone.pdf(replace(PLAIN, customer="华 Bakery"))
+    assert "no font has U+534E" in caplog.text
+    assert printed != alone.pdf(replace(PLAIN, customer="[U+534E] Bakery")), "the note is missing"
+
+
+def test_text_is_never_read_as_markup(printer):
+    printer.pdf(replace(PLAIN, title="#panic() $x$ *bold* @ref <label>", sections=[Section(text='#read("/etc/passwd") \\ "]')]))
+
+
+def test_the_layout_asks_for_no_language_it_does_not_know(printer):
+    with pytest.raises(typst.TypstError):
+        printer.pdf(replace(PLAIN, language="english"))  # `wording` only ever gives two or three letters
+    assert b"wording.language" in LAYOUT
+
+
+async def test_printing_does_not_happen_on_the_event_loop():
+    assert (await print_pdf(PLAIN)).startswith(b"%PDF-")

@@ -1,0 +1,99 @@
+"""What marketing learns from leads, deals and orders, in any order of their events."""
+
+from itertools import permutations
+
+from chassis.values import new_id
+from crm.leads.v1 import events_pb2 as leads_events
+from crm.marketing.v1 import marketing_pb2 as pb
+from crm.sales.v1 import events_pb2 as sales_events
+
+
+async def performance(marketing, channel):
+    request = pb.ListChannelPerformanceRequest()
+    answer = await marketing.call("MarketingService/ListChannelPerformance", request, by="users/mira")
+    return next((line for line in answer.channels if line.channel == channel), None)
+
+
+def lead(kind, name, channel, version=1):
+    return kind(lead={"name": name, "channel": channel, "etag": str(version), "journey_id": new_id()})
+
+
+def won(channel, account, state="WON", name=""):
+    deal = {"name": name or f"opportunities/{new_id()}", "channel": channel, "account": account, "state": state}
+    return sales_events.OpportunityWon(opportunity=deal)
+
+
+def order(channel, units, currency="EUR", name=""):
+    worth = {"currency_code": currency, "units": units}
+    return sales_events.OrderRecorded(
+        order={
+            "name": name or f"orders/{new_id()}",
+            "channel": channel,
+            "account": f"accounts/{new_id()}",
+            "amount": worth,
+        }
+    )
+
+
+async def spend(marketing, channel, units):
+    entry = {"channel": channel, "spend_date": {"year": 2026, "month": 1, "day": 1}}
+    entry["amount"] = {"currency_code": "EUR", "units": units}
+    request = pb.CreateSpendEntryRequest(spend_entry=entry)
+    await marketing.call("MarketingService/CreateSpendEntry", request, by="users/mira")
+
+
+async def channel_named(marketing, display_name):
+    slug = f"c{new_id()}"
+    request = pb.CreateChannelRequest(channel={"display_name": display_name}, channel_id=slug)
+    return (await marketing.call("MarketingService/CreateChannel", request, by="users/mira")).name
+
+
+async def test_a_channel_counts_its_leads_customers_revenue_and_cost(marketing):
+    name, account = await channel_named(marketing, "Trade fair"), f"accounts/{new_id()}"
+    for _ in range(3):
+        await marketing.react(lead(leads_events.LeadCreated, f"leads/{new_id()}", name))
+    for event in (won(name, account), won(name, account), won(name, f"accounts/{new_id()}"), order(name, 80)):
+        await marketing.react(event)
+    await spend(marketing, name, 25)
+    line = await performance(marketing, name)
+    assert (line.display_name, line.leads, line.customers) == ("Trade fair", 3, 2)
+    assert (line.revenue, line.spend, line.cac, line.currency) == ("80.00", "25.00", "12.50", "EUR")
+
+
+async def test_an_event_that_comes_twice_counts_once(marketing):
+    name, same = f"channels/{new_id()}", new_id()
+    assert await marketing.react(order(name, 5), id=same)
+    assert not await marketing.react(order(name, 5), id=same)
+    assert (await performance(marketing, name)).revenue == "5.00"
+
+
+async def test_a_lead_counts_for_the_channel_it_has_now_whatever_the_order_of_its_events(marketing):
+    before, after = f"channels/{new_id()}", f"channels/{new_id()}"
+    for order_of_events in permutations((1, 2, 3)):
+        name = f"leads/{new_id()}"
+        events = {
+            1: lead(leads_events.LeadCreated, name, before, 1),
+            2: lead(leads_events.LeadUpdated, name, "", 2),
+            3: lead(leads_events.LeadUpdated, name, after, 3),
+        }
+        for version in order_of_events:
+            await marketing.react(events[version])
+    assert await performance(marketing, before) is None
+    assert (await performance(marketing, after)).leads == 6
+
+
+async def test_a_changed_deal_counts_only_once_it_is_won(marketing):
+    name = f"channels/{new_id()}"
+    deal = won(name, f"accounts/{new_id()}", state="OPEN").opportunity
+    await marketing.react(sales_events.OpportunityUpdated(opportunity=deal), version=2)
+    assert await performance(marketing, name) is None
+    deal.state = deal.WON
+    await marketing.react(sales_events.OpportunityWon(opportunity=deal), version=3)
+    assert (await performance(marketing, name)).customers == 1
+
+
+async def test_an_order_told_again_replaces_what_was_known(marketing):
+    channel, name = f"channels/{new_id()}", f"orders/{new_id()}"
+    await marketing.react(order(channel, 7, name=name), version=2)
+    await marketing.react(order(channel, 5, name=name), version=1)
+    assert (await performance(marketing, channel)).revenue == "7.00"
