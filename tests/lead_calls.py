@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import asyncpg
 from crm.leads.v1 import leads_pb2
 
 from chassis.values import new_id
@@ -52,3 +53,20 @@ async def all_names(leads: Running, by: str = ROOT, page_size: int = 0, **fields
 def a_channel() -> str:
     """A channel no other test uses: with it a test sees its own leads only."""
     return f"channels/{new_id()}"
+
+
+class Locked:
+    """The table of leads, held by somebody else for as long as the block lasts."""
+
+    def __init__(self, leads: Running) -> None:
+        self._url = leads.database.owner_url
+
+    async def __aenter__(self) -> None:
+        self._connection = await asyncpg.connect(self._url)
+        self._transaction = self._connection.transaction()
+        await self._transaction.start()
+        await self._connection.execute("LOCK TABLE leads IN ACCESS EXCLUSIVE MODE")
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._transaction.rollback()
+        await self._connection.close()

@@ -252,6 +252,8 @@ class Database:
             raise DatabaseAway() from lost
         try:
             yield connection
+        except TimeoutError:
+            raise  # an OSError too, but it is the statement that took too long
         except LOST as lost:
             raise DatabaseAway() from lost
         finally:
@@ -273,6 +275,8 @@ class Database:
             raise DatabaseAway() from lost
         try:
             yield connection
+        except TimeoutError:
+            raise  # an OSError too, but it is the statement that took too long
         except LOST as lost:
             raise DatabaseAway() from lost
         finally:

@@ -137,7 +137,5 @@ class CallTooLate(DeadlineExceeded):
 
 def by_code(code: str) -> type[CrmError]:
     """The class of the tree's first level with this gRPC status name."""
-    for kind in CrmError.__subclasses__():
-        if kind.code == code:
-            return kind
-    return CrmError
+    branches = (kind for kind in CrmError.__subclasses__() if "code" in vars(kind))
+    return next((kind for kind in branches if kind.code == code), CrmError)

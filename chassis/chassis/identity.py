@@ -6,8 +6,11 @@ projection, say what they may do.
 
 import asyncio
 import hashlib
+import json
 import time
 import tomllib
+import urllib.parse
+import urllib.request
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache
@@ -126,8 +129,6 @@ class Tokens:
                 leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iat", "sub", "iss", "aud"]},
             )
-        except jwt.PyJWKClientConnectionError as away:
-            raise IssuerAway() from away
         except jwt.PyJWTError as refused:
             raise TokenRefused() from refused
         if len(self._verified) >= MOST_CACHED:
@@ -138,7 +139,10 @@ class Tokens:
     async def _signing_key(self, token: str) -> Any:
         """The issuer's key for this token, with the algorithm it is for; fetched off the event loop when it is not
         known yet."""
-        return await asyncio.to_thread(self._keys.get_signing_key_from_jwt, token)
+        try:
+            return await asyncio.to_thread(self._keys.get_signing_key_from_jwt, token)
+        except (jwt.PyJWKClientConnectionError, json.JSONDecodeError) as away:
+            raise IssuerAway() from away
 
 
 class Credentials:
@@ -155,10 +159,6 @@ class Credentials:
         return self._token
 
     def _fetch(self) -> dict[str, Any]:
-        import json
-        import urllib.parse
-        import urllib.request
-
         form = {"grant_type": "client_credentials", "client_id": self._id, "client_secret": self._secret}
         body = urllib.parse.urlencode(form).encode()
         with urllib.request.urlopen(self._url, body, timeout=5) as answer:

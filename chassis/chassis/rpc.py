@@ -16,13 +16,14 @@ import grpc
 import grpc.aio
 from crm.options.v1 import options_pb2
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from chassis import convert, telemetry
 from chassis.errors import (
     Aborted,
     CallTooLate,
     CrmError,
+    InvalidArgument,
     InvalidFields,
     RequestIdReused,
     StaleEtag,
@@ -43,6 +44,10 @@ SAGA_SPARE_SECONDS = 0.5  # kept back to read the record again after waiting for
 RACES = 3
 
 ANSWERED = "SELECT digest, answer, subject FROM request WHERE caller = $1::text AND method = $2::text AND id = $3::uuid"
+
+
+class NotThisMessage(InvalidArgument):
+    """The bytes sent are not the message that this method takes."""
 
 
 class Busy(Aborted):
@@ -113,12 +118,12 @@ class Edge:
         for method in self._methods:
             service, name = method.path.split("/")
             by_service.setdefault(service, {})[name] = grpc.unary_unary_rpc_method_handler(
-                self._serve(method), method.request.FromString, method.answer.SerializeToString
+                self._serve(method), None, method.answer.SerializeToString
             )
         return [grpc.method_handlers_generic_handler(service, table) for service, table in by_service.items()]
 
-    def _serve(self, method: Method) -> Callable[[Message, grpc.aio.ServicerContext], Any]:
-        async def serve(request: Message, call: grpc.aio.ServicerContext) -> Message:
+    def _serve(self, method: Method) -> Callable[[bytes, grpc.aio.ServicerContext], Any]:
+        async def serve(request: bytes, call: grpc.aio.ServicerContext) -> Message:
             metadata = dict(call.invocation_metadata() or ())
             began = time.perf_counter()
             code = "OK"
@@ -160,7 +165,7 @@ class Edge:
         try:
             async with asyncio.timeout_at(until):
                 caller = await self._caller(metadata)
-                return await self._answer(method, request, caller, until)
+                return await self._answer(method, _parsed(method, request), caller, until)
         except TimeoutError as late:
             raise CallTooLate(method=method.path, seconds=round(seconds, 3)) from late
 
@@ -181,11 +186,13 @@ class Edge:
                     self._context, caller, reach=reach, operation=method.path, request_id=request_id, started=started
                 )
                 try:
-                    return await self._once(method, request, work, until)
+                    answer = await self._once(method, request, work)
+                    break
                 except LostRace:
                     if _etag(method, request):
                         raise StaleEtag() from None
-            raise Busy()
+            else:
+                raise Busy()
         except (CrmError, RequestTaken) as error:
             if request_id and not isinstance(error, Unavailable):
                 answered = await self._answered(method, request_id, caller)
@@ -194,22 +201,27 @@ class Edge:
             if isinstance(error, RequestTaken):
                 raise RequestIdReused() from error
             raise
+        if work.saga_id:
+            answer = await self._after_saga(method, work, until)
+        journey = getattr(answer, "journey_id", "")
+        if journey:
+            telemetry.mark(journey=journey)
+        return answer
 
-    async def _once(self, method: Method, request: Message, work: Work, until: float) -> Message:
+    async def _once(self, method: Method, request: Message, work: Work) -> Message:
         result = await method.handler(request, work)
         work.prepare()
         answer = _message(result, method.answer)
         await work.commit(answer.SerializeToString() if work.request_id else None)
         self._committed()
-        if work.saga_id:
-            refused = await self._await_saga(work.saga_id, until)
-            if refused is not None:
-                raise refused
-            answer = await self._read_again(method, work.saga_subject, work.caller)
-        journey = getattr(answer, "journey_id", "")
-        if journey:
-            telemetry.mark(journey=journey)
         return answer
+
+    async def _after_saga(self, method: Method, work: Work, until: float) -> Message:
+        """The record as the saga left it, or as it stands when the time is up; raises what the saga was refused for."""
+        refused = await self._await_saga(work.saga_id, until)
+        if refused is not None:
+            raise refused
+        return await self._read_again(method, work.saga_subject, work.caller)
 
     async def _await_saga(self, saga_id: str, until: float) -> CrmError | None:
         """Waits for the saga as long as the deadline allows; it goes on by itself afterwards."""
@@ -263,6 +275,13 @@ def _within_mask(found: list[tuple[str, str]], request: Any, resource: str) -> l
 
 def _parent(path: str) -> str:
     return ".".join(path.split("[")[0].split(".")[:2])
+
+
+def _parsed(method: Method, request: bytes) -> Message:
+    try:
+        return method.request.FromString(request)
+    except DecodeError as wrong:
+        raise NotThisMessage(message=method.request.DESCRIPTOR.full_name) from wrong
 
 
 def _etag(method: Method, request: Any) -> str:

@@ -16,7 +16,7 @@ import asyncpg
 import msgspec
 
 from chassis import telemetry
-from chassis.errors import CrmError, DeadlineExceeded, ResourceExhausted, Unavailable
+from chassis.errors import CrmError, Unavailable
 from chassis.identity import service_caller
 from chassis.rpc_client import Neighbours
 from chassis.telemetry import log
@@ -25,7 +25,8 @@ from chassis.work import Context, LostRace, Work
 LEASE_SECONDS = 40  # longer than any call may take
 POLL_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 60
-PASSING = (Unavailable, DeadlineExceeded, ResourceExhausted)
+# What asking again may help against. INTERNAL is among them: nobody knows what the neighbour did before it failed.
+PASSING = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "INTERNAL")
 
 LEASE = (
     "UPDATE saga SET due_time = now() + make_interval(secs => $2::integer) WHERE id = $1::uuid AND step = 0"
@@ -137,9 +138,10 @@ class Sagas:
                         return None  # another process went on with it
                     step += 1
                 await self._end(row, step, "", partial(kind.finish, data))
-            except PASSING as passing:
-                await self._postpone(row, passing)
             except CrmError as refused:
+                if refused.code in PASSING:
+                    await self._postpone(row, refused)
+                    return None
                 log.warning("saga %s of %s given up: %s", kind.kind, row["subject"], refused)
                 await self._end(row, step, str(refused), partial(kind.give_up, data, refused))
                 return refused

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ from sqlalchemy import Table
 from chassis import members, telemetry
 from chassis.admin import Admin
 from chassis.database import Database
-from chassis.errors import CrmError
+from chassis.errors import CrmError, DatabaseAway
 from chassis.event_log import EventLogService
 from chassis.events import Reaction
 from chassis.identity import Credentials, Tokens
@@ -179,8 +180,8 @@ class Process:
         while True:
             try:
                 await self._database.fetch(CLEAN_REQUESTS, [])
-            except CrmError as away:
-                log.warning("old request ids stay for now: %s", away)
+            except Exception as away:
+                log.warning("old request ids stay for now: %s", away or type(away).__name__)
             await asyncio.sleep(CLEAN_SECONDS)
 
     async def missing(self) -> str:
@@ -204,7 +205,8 @@ class Process:
         ]
         lines += [f"crm_events_applied_total {sum(consumer.applied for consumer in self._consumers)}"]
         if self._relay:
-            lines += [f"crm_outbox_waiting {await self._relay.waiting()}"]
+            with contextlib.suppress(DatabaseAway):  # the other counts are worth telling then, too
+                lines += [f"crm_outbox_waiting {await self._relay.waiting()}"]
         return "\n".join(lines) + "\n"
 
     async def drain(self) -> None:

@@ -74,8 +74,16 @@ def new_id() -> str:
 
 
 def derived_id(name: str) -> str:
-    """The one id that belongs to `name` (a resource name or another key): the same each time."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"crm:{name}"))
+    """The one id that belongs to `name` (a resource name or another key): the same each time.
+
+    A UUIDv7 within the name lends its time, so that what is derived from a record sorts as the record does.
+    """
+    hashed = uuid.uuid5(uuid.NAMESPACE_URL, f"crm:{name}").int
+    parent = re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", name)
+    if parent is None:
+        return str(uuid.UUID(int=hashed))
+    moment = uuid.UUID(parent[0]).int >> 64 << 64  # time and version; the rest is hashed
+    return str(uuid.UUID(int=moment | 0b10 << 62 | hashed & (1 << 62) - 1))
 
 
 def is_uuid(text: str) -> bool:

@@ -109,7 +109,7 @@ def _stages(journey: dict[str, Any]) -> Table:
     table = Table("stage", "entered", "wait", "trace", box=None, pad_edge=False)
     table.columns[2].justify = "right"
     for visit in journey["stages"]:
-        waited = wait(visit["wait"]) if visit["wait"] else ""
+        waited = wait(visit["wait"]) if visit.get("wait") else ""
         if visit["outOfOrder"]:
             waited = f"[red]{waited} out of order[/]"
         elif visit["stage"] == journey["bottleneck"]:

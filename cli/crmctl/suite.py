@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-import httpx
-
 from crmctl.connection import Client, Refused
+from crmctl.http import ConnectionFailed, Server
 from crmctl.problem import Problem
 
 IN_FLIGHT = 20
@@ -33,17 +32,14 @@ class Suite:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._places = asyncio.Semaphore(IN_FLIGHT)
-        limits = httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT)
-        self._http = httpx.AsyncClient(
-            base_url=client.url, limits=limits, timeout=httpx.Timeout(_CALL_SECONDS + 5, connect=5)
-        )
+        self._server = Server(client.url, _CALL_SECONDS + 5)
         self.run = str(uuid.uuid4())
 
     async def __aenter__(self) -> "Suite":
         return self
 
     async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        await self._http.aclose()
+        self._server.close()
 
     async def get(self, path: str, actor: str = "", **params: Any) -> dict[str, Any]:
         """The resource or page at `path`."""
@@ -81,18 +77,15 @@ class Suite:
             given["authorization"] = f"Bearer {self._client.bearer(renew)}"
             try:
                 async with self._places:
-                    answer = await self._http.request(method, path, json=body, params=params, headers=given)
-            except httpx.HTTPError as problem:
+                    answer = await self._server.call(method, path, params, given, body)
+            except ConnectionFailed as problem:
                 if attempt == _ATTEMPTS:
-                    raise Problem(
-                        f"The suite at {self._client.url} does not answer ({type(problem).__name__})."
-                    ) from None
+                    raise Problem(f"The suite at {self._client.url} does not answer: {problem}.") from None
             else:
-                if answer.is_success:
-                    found: dict[str, Any] = answer.json()
-                    return found
-                refused = Refused(answer.status_code, _document(answer))
-                renew = answer.status_code == 401 and not renew
+                if 200 <= answer.status < 300:
+                    return answer.json()
+                refused = Refused(answer.status, answer.json())
+                renew = answer.status == 401 and not renew
                 if (not renew and not _only_for_now(refused)) or attempt == _ATTEMPTS:
                     raise refused
                 if renew:
@@ -120,11 +113,3 @@ async def until_known(suite: Suite, path: str, actor: str = "", **params: Any) -
 
 def _only_for_now(refused: Refused) -> bool:
     return refused.status in _FOR_NOW or refused.reason in ("BUSY", "ABORTED")
-
-
-def _document(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = answer.json()
-    except ValueError:
-        return {"detail": answer.text[:200]}
-    return document

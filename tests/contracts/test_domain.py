@@ -5,9 +5,6 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from chassis.errors import FailedPrecondition, InvalidFields
 from chassis.values import Money
 from contracts.domain import (
@@ -24,6 +21,8 @@ from contracts.domain import (
 )
 from contracts.terms import last_day, midnight, months_after
 from contracts.wording import fill, word
+from hypothesis import given
+from hypothesis import strategies as st
 
 NOW = datetime(2026, 3, 2, 15, 30, tzinfo=UTC)
 LISBON, SAO_PAULO, SOFIA = ZoneInfo("Europe/Lisbon"), ZoneInfo("America/Sao_Paulo"), ZoneInfo("Europe/Sofia")
@@ -197,6 +196,11 @@ def test_a_contract_says_what_was_agreed():
 
 def test_a_fact_with_braces_is_not_filled_again():
     assert fill("{customer} and {company}", {"customer": "{company}", "company": "Acme"}) == "{company} and Acme"
+
+
+@pytest.mark.parametrize(("code", "language"), [("en", "en"), ("zh-CN", "zh"), ("", "en"), ("klingon", "en")])
+def test_a_text_is_set_in_its_language_or_else_as_english(code, language):
+    assert word(contract(), template(language_code=code).next_version(), "Acme").language == language
 
 
 @given(st.decimals(min_value=Decimal(-(10**14)), max_value=Decimal(10**14), places=4))

@@ -5,10 +5,8 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
-import typst
-
 from contracts.domain import Section
-from contracts.printing import CHINESE_FONTS, LAYOUT, Printer, font_folders, print_pdf
+from contracts.printing import CHINESE_FONTS, Printer, font_folders, print_pdf
 from contracts.wording import Wording
 
 PLAIN = Wording(
@@ -69,13 +67,9 @@ def test_what_no_font_has_is_told_and_not_printed_as_boxes(caplog):
 
 
 def test_text_is_never_read_as_markup(printer):
-    printer.pdf(replace(PLAIN, title="#panic() $x$ *bold* @ref <label>", sections=[Section(text='#read("/etc/passwd") \\ "]')]))
-
-
-def test_the_layout_asks_for_no_language_it_does_not_know(printer):
-    with pytest.raises(typst.TypstError):
-        printer.pdf(replace(PLAIN, language="english"))  # `wording` only ever gives two or three letters
-    assert b"wording.language" in LAYOUT
+    printer.pdf(
+        replace(PLAIN, title="#panic() $x$ *bold* @ref <label>", sections=[Section(text='#read("/etc/passwd") \\ "]')])
+    )
 
 
 async def test_printing_does_not_happen_on_the_event_loop():

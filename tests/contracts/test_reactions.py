@@ -2,11 +2,10 @@
 
 import asyncio
 
+from chassis.values import new_id
 from crm.contracts.v1 import contracts_pb2 as pb
 from crm.sales.v1 import events_pb2 as sales_events
 from crm.sales.v1 import sales_pb2
-
-from chassis.values import new_id
 
 
 def won(**fields):

@@ -39,6 +39,7 @@ class Story:
         """One more event; `record` lacks only what all records of the story share."""
         first = kind.DESCRIPTOR.fields[0]
         shared = {"owner": self.owner, "team": self.team, "journey_id": self.journey, "etag": str(version)}
+        shared |= {"create_time": day(at), "update_time": day(at)}
         known = {name: value for name, value in shared.items() if name in first.message_type.fields_by_name}
         event = kind(**{first.name: known | record}, event_time=day(at), **facts)
         trace = f"00-{len(self.events) + 1:032x}-{1:016x}-01"

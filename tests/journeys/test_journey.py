@@ -240,13 +240,13 @@ def test_the_trace_of_the_conversion_crosses_gateway_leads_and_sales(story):
         return {(_who(named[span["parent_span_id"]]), _who(span)) for span in spans if span["parent_span_id"] in named}
 
     expected = {
-        ("gateway POST /v1/{name=leads/*}:convert", "leads crm.leads.v1.LeadService/ConvertLead"),
+        ("gateway POST crm.leads.v1.LeadService/ConvertLead", "leads crm.leads.v1.LeadService/ConvertLead"),
         ("leads crm.leads.v1.LeadService/ConvertLead", "leads saga lead_conversion"),
         ("leads saga lead_conversion", "leads saga step accept_lead"),
         ("leads saga step accept_lead", "leads crm.sales.v1.SalesService/AcceptLead"),
         ("leads crm.sales.v1.SalesService/AcceptLead", "sales crm.sales.v1.SalesService/AcceptLead"),
     }
-    until(lambda: expected <= tree(), f"the span tree holds {expected}")
+    until(lambda: expected <= tree() or print("missing", expected - tree()), "the span tree holds every expected edge")
 
 
 def _spans(story: Story, event: str) -> list[dict[str, Any]]:

@@ -246,11 +246,6 @@ def test_lines_that_do_not_tell_their_worth_do_not_have_to_add_up():
     order(euros(3), euros(1), None).check_lines()
 
 
-def test_one_order_number_of_one_system_is_one_record():
-    assert Order.id_for("sap", "1") == Order.id_for("sap", "1")
-    assert len({Order.id_for("sap", "1"), Order.id_for("sap", "2"), Order.id_for("oms", "1")}) == 3
-
-
 KEY = ExternalId(system="sap", id="9")
 OTHER = {"account": "accounts/b", "erp_state": "sent", "order_time_estimated": True, "external_ids": [KEY]}
 

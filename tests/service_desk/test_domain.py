@@ -3,10 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from chassis.errors import FailedPrecondition
 from hypothesis import given
 from hypothesis import strategies as st
-
-from chassis.errors import FailedPrecondition
 from service_desk.domain import (
     Case,
     CaseAssigned,

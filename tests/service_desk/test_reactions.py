@@ -2,9 +2,8 @@
 
 import asyncio
 
-from crm.service_desk.v1 import service_desk_pb2 as pb
-
 from chassis.values import new_id
+from crm.service_desk.v1 import service_desk_pb2 as pb
 from told import account_created, contract_activated, stamp
 
 

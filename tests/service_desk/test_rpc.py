@@ -3,10 +3,9 @@
 import asyncio
 
 import pytest
-from crm.service_desk.v1 import service_desk_pb2 as pb
-
-from chassis.errors import AlreadyExists, FailedPrecondition, InvalidFields, NotFound, NotPermitted, StaleEtag
+from chassis.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidFields, NotFound, PermissionDenied
 from chassis.values import new_id
+from crm.service_desk.v1 import service_desk_pb2 as pb
 from told import account_created, contract_activated, stamp
 
 STATE = pb.Case.State
@@ -169,7 +168,7 @@ async def test_fields_of_a_case_change(service_desk):
     change = pb.UpdateCaseRequest(case={"name": made.name, "etag": made.etag, "priority": "URGENT"})
     changed = await call(service_desk, "UpdateCase", change)
     assert changed.priority == pb.Case.URGENT
-    with pytest.raises(StaleEtag):
+    with pytest.raises(Aborted):
         await call(service_desk, "UpdateCase", change)
 
 
@@ -196,7 +195,7 @@ async def test_an_agent_sees_the_cases_of_the_team_only(service_desk):
     made = await opened(service_desk, by="users/root", team="teams/south")
     with pytest.raises(NotFound):
         await call(service_desk, "GetCase", pb.GetCaseRequest(name=made.name))
-    with pytest.raises(NotPermitted):
+    with pytest.raises(PermissionDenied):
         await opened(service_desk, by="users/ana")
 
 
@@ -205,7 +204,8 @@ async def test_a_case_opened_by_nobodys_team_is_the_accounts_teams(service_desk)
 
 
 @pytest.mark.parametrize(
-    "field", ["state", "account", "owner", "team", "type", "priority", "entitlement", "contract", "number", "journey_id"]
+    "field",
+    ["state", "account", "owner", "team", "type", "priority", "entitlement", "contract", "number", "journey_id"],
 )
 async def test_cases_are_listed_by(service_desk, field):
     made = await opened(service_desk, owner="users/dora", type=f"type-{new_id()}")

@@ -2,13 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+from chassis.values import new_id
 from crm.contracts.v1 import contracts_pb2
 from crm.contracts.v1 import events_pb2 as contracts_events
 from crm.sales.v1 import events_pb2 as sales_events
 from crm.sales.v1 import sales_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
-
-from chassis.values import new_id
 
 NOW = datetime.now(UTC)
 

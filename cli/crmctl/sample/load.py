@@ -14,6 +14,7 @@ _SYSTEM = "sample"
 _LABELS = {"sample": "true"}
 _CURRENCY = "EUR"
 _SPEND_MONTHS = 3
+_FIRST_CUSTOMER = 1000  # The ERP's customer numbers count from here.
 _THERE = 409
 # Lists of the services in which people of the company appear as owners or act.
 _SERVICES = ("/v1/leads", "/v1/accounts", "/v1/contracts", "/v1/cases")
@@ -86,7 +87,8 @@ class _Telling:
             lead = await self._do(story, name, "qualify", 2, note="Budget and need are clear.")
         if story.reached >= Reached.CONVERTED:
             if lead["state"] == "QUALIFIED":
-                lead = await self._do(story, name, "convert", 3)
+                customer = {"system": ERP, "kind": "customer", "id": str(_FIRST_CUSTOMER + story.number)}
+                lead = await self._do(story, name, "convert", 3, accountExternalIds=[customer])
             await self._deal(story, lead["opportunity"], lead["account"])
 
     async def _deal(self, story: Story, name: str, account: str) -> None:

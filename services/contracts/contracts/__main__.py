@@ -2,7 +2,8 @@
 
 from chassis.events import reactions_of
 from chassis.service import Service, run
-from contracts import files, printing, reactions, tables
+
+from contracts import company, files, printing, reactions, tables
 from contracts.rpc import ContractService
 
 SERVICE = Service(
@@ -10,7 +11,7 @@ SERVICE = Service(
     rpcs=[ContractService()],
     tables=tables.RECORDS,
     reactions=reactions_of(reactions),
-    on_start=[files.prepare, printing.warm_up],
+    on_start=[company.prepare, files.prepare, printing.warm_up],
 )
 
 if __name__ == "__main__":

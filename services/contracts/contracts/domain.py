@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from chassis.errors import FailedPrecondition, InvalidFields
 from chassis.values import CustomerRecord, Money, Record, derived_id
+
 from contracts.terms import civil_day, last_day, midnight
 
 PLACEHOLDERS = frozenset({"customer", "amount", "number", "effective_date", "end_date", "company", "service_level"})

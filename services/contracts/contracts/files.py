@@ -1,4 +1,4 @@
-"""Documents by the hash of their content, in the folder or bucket of FILES_URL (default: a folder below the current one).
+"""Documents by the hash of their content, in the folder or bucket of FILES_URL.
 
 A document is stored before the transaction that names it commits: one that no contract names does no harm, one that a
 contract names and nobody has would.
@@ -10,11 +10,10 @@ from functools import cache
 from pathlib import Path
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import ObjectStore, from_url
-
 from chassis.errors import Unavailable
 from chassis.settings import stop
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import ObjectStore, from_url
 
 DEFAULT_FOLDER = Path(".crm/files")
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import typst
-
 from chassis.telemetry import log
+
 from contracts.domain import Section
 from contracts.wording import Wording
 

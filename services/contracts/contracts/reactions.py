@@ -1,11 +1,11 @@
 """What contracts does when others speak: a won deal becomes a draft; customers are known by name and journey."""
 
-from crm.sales.v1 import events_pb2 as sales_events
-
-from chassis import convert
 from chassis.events import every, latest, on
 from chassis.values import id_of
 from chassis.work import Work
+from crm.sales.v1 import events_pb2 as sales_events
+
+from chassis import convert
 from contracts import tables
 from contracts.domain import Account, Contract, ContractTemplate
 

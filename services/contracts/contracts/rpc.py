@@ -1,17 +1,16 @@
 """The calls contracts answers, one method each."""
 
 import asyncio
-import os
-from zoneinfo import ZoneInfo
-
-from crm.contracts.v1 import contracts_pb2
-from google.api import httpbody_pb2
 
 from chassis.convert import from_message
 from chassis.errors import InvalidFields
 from chassis.values import id_of, slug
 from chassis.work import Page, Work
+from crm.contracts.v1 import contracts_pb2
+from google.api import httpbody_pb2
+
 from contracts import files, tables
+from contracts.company import company
 from contracts.domain import (
     Account,
     Contract,
@@ -114,8 +113,7 @@ class ContractService:
     async def ActivateContract(self, request: contracts_pb2.ActivateContractRequest, work: Work) -> Contract:
         contract = await work.get(Contract, request.name, request.etag)
         at = work.business_time(request, "activate_time")
-        zone = ZoneInfo(os.environ.get("COMPANY_ZONE", "UTC"))
-        work.emit(contract.activate(at, zone))
+        work.emit(contract.activate(at, company().zone))
         return contract
 
     async def GetContractPdf(self, request: contracts_pb2.GetContractPdfRequest, work: Work) -> httpbody_pb2.HttpBody:
@@ -150,5 +148,4 @@ async def _print(contract: Contract, work: Work, *, draft: bool = False) -> byte
     key = TemplateVersion.key(contract.template, contract.template_version)
     template = await work.find_one(TemplateVersion, id=key)
     assert template is not None, f"{contract.name} was drafted from {key}, which is never removed"
-    company = os.environ.get("COMPANY_NAME", "The Company")
-    return await print_pdf(word(contract, template, company, draft=draft))
+    return await print_pdf(word(contract, template, company().name, draft=draft))

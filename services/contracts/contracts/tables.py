@@ -1,9 +1,9 @@
 """What contracts stores, and the statements that have a name."""
 
+from chassis.database import TIME, customer_columns, enum_column, listed, record_columns
 from sqlalchemy import BigInteger, Column, Date, Integer, MetaData, Numeric, Sequence, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
-from chassis.database import TIME, customer_columns, enum_column, listed, record_columns
 from contracts.domain import Account, Contract, ContractTemplate, State, TemplateVersion
 
 METADATA = MetaData()

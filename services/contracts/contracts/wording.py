@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from chassis.values import Money
+
 from contracts.domain import PLACEHOLDER, Contract, Section, TemplateVersion
 from contracts.terms import last_day
 

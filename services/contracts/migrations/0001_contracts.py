@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 from alembic import op
-
 from contracts.tables import METADATA, template_versions, templates
 
 revision = "0001"

@@ -10,7 +10,7 @@ from collections import defaultdict
 from typing import Any
 
 import asyncpg
-from chassis.errors import Aborted
+from chassis.errors import Aborted, ResourceExhausted
 from chassis.events import Event, decode
 from chassis.settings import SERVICES, upstream
 from chassis.telemetry import log
@@ -75,6 +75,7 @@ class Copy:
 
     def __init__(self, context: Context, connection: asyncpg.Connection) -> None:
         self._context, self._connection = context, connection
+        self._at_once = AT_ONCE
         others = [service for service in SERVICES if service != context.service]
         self._positions = {service: 0 for service in others if upstream(service)}
         self.skipped = [service for service in others if service not in self._positions]
@@ -89,19 +90,25 @@ class Copy:
         """Applies what the outboxes hold and we have not applied yet."""
         for service, last in self._positions.items():
             after = max(0, last - OVERLAP)
-            while True:
-                events = await self._ask(service, after)
-                if events:
-                    await self._apply(events)
-                    after = events[-1].position
-                if len(events) < AT_ONCE:
-                    break
+            while events := await self._ask(service, after):
+                await self._apply(events)
+                after = events[-1].position
             self._positions[service] = max(last, after)
 
     async def _ask(self, service: str, after: int) -> list[Event]:
-        request = chassis_pb2.ReadEventsRequest(after=after, limit=AT_ONCE)
-        answer = await self._context.neighbours.call(service, READ_EVENTS, request, chassis_pb2.ReadEventsResponse)
-        return [decode(dict(event.headers), event.payload, event.position) for event in answer.events]
+        """The next events of a service, none at the end; fewer at once from when an answer was too large."""
+        while True:
+            request = chassis_pb2.ReadEventsRequest(after=after, limit=self._at_once)
+            try:
+                answer = await self._context.neighbours.call(
+                    service, READ_EVENTS, request, chassis_pb2.ReadEventsResponse
+                )
+            except ResourceExhausted:
+                if self._at_once == 1:
+                    raise
+                self._at_once //= 10
+                continue
+            return [decode(dict(event.headers), event.payload, event.position) for event in answer.events]
 
     async def _apply(self, events: list[Event]) -> None:
         async with self._connection.transaction():

@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from chassis.filtering import digest, make_token, page_size, read_token
 from chassis.work import Work
 from crm.insights.v1 import insights_pb2
 
-from chassis import filtering
 from insights import customers, sentences, tables
 from insights.domain import ChannelLine, Customer, Revenue, channel_lines
 from insights.rebuild import rebuild
@@ -33,9 +33,9 @@ class InsightsService:
         self, request: insights_pb2.ListTimelineRequest, work: Work
     ) -> insights_pb2.ListTimelineResponse:
         customer = await work.get(Customer, request.parent)
-        size, key = filtering.page_size(request.page_size), work.context.page_token_key
-        bound_to = filtering.digest("timeline", customer.name, work.caller.name, work.caller.actor)
-        after = filtering.read_token(key, request.page_token, bound_to) if request.page_token else FIRST
+        size, key = page_size(request.page_size), work.context.page_token_key
+        bound_to = digest("timeline", customer.name, work.caller.name, work.caller.actor)
+        after = read_token(key, request.page_token, bound_to) if request.page_token else FIRST
         after_time, after_id = after.split(" ")
         journeys = (await customers.journey_ids([customer.account], work))[customer.account]
         rows = await work.rows(
@@ -50,7 +50,7 @@ class InsightsService:
         if len(rows) > size:
             last = rows[size - 1]
             position = f"{last['event_time'].isoformat()} {last['event_id']}"
-            answer.next_page_token = filtering.make_token(key, position, bound_to)
+            answer.next_page_token = make_token(key, position, bound_to)
         await _tell_freshness(answer, work)
         return answer
 

@@ -1,5 +1,8 @@
 """The calls marketing answers, one method each."""
 
+from decimal import Decimal
+from typing import Any
+
 from chassis.convert import from_message, moment, to_message
 from chassis.errors import InvalidFields
 from chassis.values import business_time, id_of, slug
@@ -140,5 +143,5 @@ async def _known(kind: type[Channel] | type[LandingPage], names: set[str], work:
     return {"", *(record.name for record in await work.find(kind, id=ids))} if ids else {""}
 
 
-def _amounts(row, **figure) -> Amounts:
+def _amounts(row: Any, **figure: Decimal) -> Amounts:
     return Amounts(channel=row["channel"], currency=row["currency"], entries=row["entries"], **figure)

@@ -140,7 +140,8 @@ orders = Table(
     _name("channel", filtered=True),
     info={"collection": "orders"},
 )
-listed(orders, "account", "owner", "team", "order_number", "opportunity", "channel", "journey_id", "order_time")
+listed(orders, "account", "owner", "team", "opportunity", "channel", "journey_id", "order_time")
+Index("orders_order_number_system", orders.c.order_number, orders.c.system, unique=True)
 listed(orders, "system")
 
 activities = Table(

@@ -1,7 +1,6 @@
 """Cases, entitlements, and the customers they belong to."""
 
 from alembic import op
-
 from service_desk.tables import METADATA
 
 revision = "0001"

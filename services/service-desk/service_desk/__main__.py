@@ -2,6 +2,7 @@
 
 from chassis.events import reactions_of
 from chassis.service import Service, run
+
 from service_desk import reactions, tables
 from service_desk.rpc import ServiceDeskService
 

@@ -6,14 +6,14 @@ it covers. Each of these reactions does its part whatever came before.
 
 from datetime import datetime
 
+from chassis.events import every, latest, on
+from chassis.values import id_of
+from chassis.work import Work
 from crm.contracts.v1 import contracts_pb2
 from crm.contracts.v1 import events_pb2 as contracts_events
 from crm.sales.v1 import events_pb2 as sales_events
 
 from chassis import convert
-from chassis.events import every, latest, on
-from chassis.values import id_of
-from chassis.work import Work
 from service_desk.domain import Account, Case, Entitlement, EntitlementGranted
 
 

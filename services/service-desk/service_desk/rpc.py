@@ -3,12 +3,12 @@
 import asyncio
 from datetime import datetime
 
-from crm.service_desk.v1 import service_desk_pb2
-
 from chassis.convert import from_message
 from chassis.errors import InvalidFields
 from chassis.values import business_time, id_of
 from chassis.work import Page, Work
+from crm.service_desk.v1 import service_desk_pb2
+
 from service_desk import tables
 from service_desk.domain import Account, Case, Entitlement, covering
 

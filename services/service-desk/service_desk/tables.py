@@ -1,10 +1,10 @@
 """What the service desk stores, and the queries that have a name."""
 
+from chassis.database import TIME, Query, customer_columns, enum_column, listed, record_columns
 from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, Sequence, Table, Text, bindparam, select
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from chassis import database
-from chassis.database import TIME, Query, customer_columns, enum_column, listed, record_columns
 from service_desk.domain import Account, Case, Entitlement, Priority, State
 
 METADATA = MetaData()

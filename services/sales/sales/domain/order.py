@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 from chassis.errors import AlreadyExists, InvalidFields
-from chassis.values import CustomerRecord, Money, derived_id
+from chassis.values import CustomerRecord, Money
 
 
 class OrderRecordedDifferently(AlreadyExists):
@@ -38,11 +38,6 @@ class Order(CustomerRecord):
     erp_state: str = ""
     opportunity: str = ""
     channel: str = ""
-
-    @staticmethod
-    def id_for(system: str, order_number: str) -> str:
-        """One order number of one system is one record, whoever reports it how often."""
-        return derived_id(f"order {system}/{order_number}")
 
     def check_lines(self) -> None:
         """Lines have the order's currency, and if all tell their worth it adds up. InvalidFields if not."""

@@ -17,9 +17,8 @@ class Orders:
         work.retry_conflicts = True  # the same order reported twice at the same moment: the second finds the first
         account = await _account(request.order, work)
         order = from_message(request.order, Order, account=account.name)
-        order.id = Order.id_for(order.system, order.order_number)
         order.check_lines()
-        recorded = await work.find_one(Order, id=order.id)
+        recorded = await work.find_one(Order, order_number=order.order_number, system=order.system)
         if recorded is not None:
             recorded.check_same(order)
             return recorded
