@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-PROTO = '''// {Title}: say here, in a line, what this service is for.
+PROTO = """// {Title}: say here, in a line, what this service is for.
 syntax = "proto3";
 
 package crm.{pkg}.v1;
@@ -91,9 +91,9 @@ message List{One}sResponse {{
   // Asks for the next page; empty on the last.
   string next_page_token = 2;
 }}
-'''
+"""
 
-EVENTS = '''// What happened to {plural}.
+EVENTS = """// What happened to {plural}.
 syntax = "proto3";
 
 package crm.{pkg}.v1;
@@ -108,7 +108,7 @@ message {One}Created {{
   // When.
   google.protobuf.Timestamp event_time = 2;
 }}
-'''
+"""
 
 FILES = {
     "README.md": """# {name}
@@ -196,7 +196,7 @@ class {Title}Service:
     async def List{One}s(self, request: {pkg}_pb2.List{One}sRequest, work: Work) -> Page[{One}]:
         return await work.page({One}, request)
 ''',
-    "{pkg}/reactions.py": '''"""What {name} does when others speak: so far only what every service does, keep its members."""
+    "{pkg}/reactions.py": '''"""What {name} does when others speak: so far only keep its members."""
 ''',
     "migrations/0001_{pkg}.py": '''"""{Title}."""
 

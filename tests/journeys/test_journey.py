@@ -240,7 +240,7 @@ def test_the_trace_of_the_conversion_crosses_gateway_leads_and_sales(story):
         return {(_who(named[span["parent_span_id"]]), _who(span)) for span in spans if span["parent_span_id"] in named}
 
     expected = {
-        ("gateway POST crm.leads.v1.LeadService/ConvertLead", "leads crm.leads.v1.LeadService/ConvertLead"),
+        ("gateway POST /crm.leads.v1.LeadService/ConvertLead", "leads crm.leads.v1.LeadService/ConvertLead"),
         ("leads crm.leads.v1.LeadService/ConvertLead", "leads saga lead_conversion"),
         ("leads saga lead_conversion", "leads saga step accept_lead"),
         ("leads saga step accept_lead", "leads crm.sales.v1.SalesService/AcceptLead"),

@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime
 
+import sqlalchemy as sa
 from alembic import op
-from contracts.tables import METADATA, template_versions, templates
+from sqlalchemy.dialects import postgresql
 
 revision = "0001"
 down_revision = None
@@ -19,6 +20,27 @@ IMMUTABLE = (
     FOR EACH ROW EXECUTE FUNCTION refuse_change()
     """,
 )
+
+
+def _table(name: str, *more: sa.ColumnClause) -> sa.TableClause:
+    """A template's columns as they are at this revision."""
+    return sa.table(
+        name,
+        sa.column("id", sa.Text),
+        sa.column("version", sa.BigInteger),
+        sa.column("create_time", sa.DateTime(timezone=True)),
+        sa.column("update_time", sa.DateTime(timezone=True)),
+        sa.column("display_name", sa.Text),
+        sa.column("sections", postgresql.JSONB),
+        sa.column("term_months", sa.Integer),
+        sa.column("service_level", sa.Text),
+        sa.column("language_code", sa.Text),
+        *more,
+    )
+
+
+TEMPLATES = _table("contract_templates")
+VERSIONS = _table("contract_template_versions", sa.column("template", sa.Text), sa.column("number", sa.Integer))
 
 SECTIONS = [
     {
@@ -59,7 +81,102 @@ SECTIONS = [
 
 
 def upgrade() -> None:
-    METADATA.create_all(op.get_bind())
+    op.execute("CREATE SEQUENCE contract_number")
+    op.create_table(
+        "accounts",
+        sa.Column("id", sa.UUID(as_uuid=False), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("journey_id", sa.UUID(as_uuid=False), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "contract_template_versions",
+        sa.Column("id", sa.Text(collation="C"), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("sections", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("term_months", sa.Integer(), nullable=False),
+        sa.Column("service_level", sa.Text(collation="C"), nullable=False),
+        sa.Column("language_code", sa.Text(collation="C"), nullable=False),
+        sa.Column("template", sa.Text(collation="C"), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "contract_templates",
+        sa.Column("id", sa.Text(collation="C"), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("sections", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("term_months", sa.Integer(), nullable=False),
+        sa.Column("service_level", sa.Text(collation="C"), nullable=False),
+        sa.Column("language_code", sa.Text(collation="C"), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        info={"collection": "contractTemplates"},
+    )
+    op.create_table(
+        "contracts",
+        sa.Column("id", sa.UUID(as_uuid=False), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("owner", sa.Text(collation="C"), nullable=False),
+        sa.Column("team", sa.Text(collation="C"), nullable=False),
+        sa.Column("journey_id", sa.UUID(as_uuid=False), nullable=True),
+        sa.Column("external_ids", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("labels", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(collation="C"), nullable=False),
+        sa.Column("number", sa.Text(collation="C"), nullable=False),
+        sa.Column("account", sa.Text(collation="C"), nullable=False),
+        sa.Column("account_display_name", sa.Text(), nullable=False),
+        sa.Column("opportunity", sa.Text(collation="C"), nullable=False),
+        sa.Column("template", sa.Text(collation="C"), nullable=False),
+        sa.Column("template_version", sa.Integer(), nullable=False),
+        sa.Column("amount", sa.Numeric(precision=19, scale=4), nullable=True),
+        sa.Column("amount_currency", sa.Text(collation="C"), nullable=True),
+        sa.Column("effective_date", sa.Date(), nullable=True),
+        sa.Column("end_date", sa.Date(), nullable=True),
+        sa.Column("term_months", sa.Integer(), nullable=False),
+        sa.Column("service_level", sa.Text(collation="C"), nullable=False),
+        sa.Column("content_hash", sa.Text(collation="C"), nullable=False),
+        sa.Column("submitter", sa.Text(collation="C"), nullable=False),
+        sa.Column("approver", sa.Text(collation="C"), nullable=False),
+        sa.Column("submit_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("approve_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("activate_time", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reject_reason", sa.Text(), nullable=False),
+        sa.Column("entitlement_terms", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("number"),
+        info={"collection": "contracts"},
+    )
+    op.create_index("contracts_account_id", "contracts", ["account", sa.literal_column("id DESC")], unique=False)
+    op.create_index(
+        "contracts_create_time_id", "contracts", ["create_time", sa.literal_column("id DESC")], unique=False
+    )
+    op.create_index("contracts_journey_id_id", "contracts", ["journey_id", sa.literal_column("id DESC")], unique=False)
+    op.create_index(
+        "contracts_opportunity_id", "contracts", ["opportunity", sa.literal_column("id DESC")], unique=False
+    )
+    op.create_index("contracts_owner_id", "contracts", ["owner", sa.literal_column("id DESC")], unique=False)
+    op.create_index("contracts_state_id", "contracts", ["state", sa.literal_column("id DESC")], unique=False)
+    op.create_index("contracts_team_id", "contracts", ["team", sa.literal_column("id DESC")], unique=False)
+    op.create_table(
+        "documents",
+        sa.Column("content_hash", sa.Text(collation="C"), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("media_type", sa.Text(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("content_hash"),
+    )
     for statement in IMMUTABLE:
         op.execute(statement)
     now = datetime.now(UTC)
@@ -73,6 +190,6 @@ def upgrade() -> None:
         "service_level": "standard",
         "language_code": "en",
     }
-    op.bulk_insert(templates, [row | {"id": "standard"}])
+    op.bulk_insert(TEMPLATES, [row | {"id": "standard"}])
     version = {"id": "standard-1", "template": "contractTemplates/standard", "number": 1}
-    op.bulk_insert(template_versions, [row | version])
+    op.bulk_insert(VERSIONS, [row | version])
