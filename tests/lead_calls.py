@@ -3,9 +3,8 @@
 from typing import Any
 
 import asyncpg
-from crm.leads.v1 import leads_pb2
-
 from chassis.values import new_id
+from crm.leads.v1 import leads_pb2
 from harness import Running
 
 ROOT = "users/root"

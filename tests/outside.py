@@ -8,12 +8,11 @@ from urllib.parse import parse_qs
 
 import grpc
 import grpc.aio
-from crm.sales.v1 import sales_pb2
-
 from chassis.errors import CrmError
 from chassis.stack.ports import free_ports
 from chassis.statuses import to_status
 from chassis.values import derived_id
+from crm.sales.v1 import sales_pb2
 from harness import Issuer
 
 

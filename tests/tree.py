@@ -1,15 +1,17 @@
 """The tree of the suite as its architecture tests read it: modules, what they import, and the contract."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
+from chassis.settings import SERVICES, package
+from google.api import annotations_pb2
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
-
-from chassis.settings import SERVICES, package
 
 ROOT = Path(__file__).resolve().parent.parent
 CHASSIS = ROOT / "chassis" / "chassis"
@@ -71,12 +73,17 @@ def roots(names: set[str]) -> set[str]:
     return {name.split(".")[0] for name in names}
 
 
-def strings(path: Path) -> Iterator[ast.Constant]:
-    """String constants of a file that are no docstrings."""
-    docs = {id(node.body[0].value) for node in ast.walk(parsed(path)) if _has_docstring(node)}  # type: ignore[attr-defined]
-    for node in ast.walk(parsed(path)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
-            yield node
+def strings(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and text of a file's strings that are no docstrings; what an f-string puts in is `{}`."""
+    tree = parsed(path)
+    passed_over = {id(node.body[0].value) for node in ast.walk(tree) if _has_docstring(node)}  # type: ignore[attr-defined]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            passed_over |= {id(part) for part in node.values}
+            parts = [part.value if isinstance(part, ast.Constant) else "{}" for part in node.values]
+            yield node.lineno, "".join(map(str, parts))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in passed_over:
+            yield node.lineno, node.value
 
 
 def _has_docstring(node: ast.AST) -> bool:
@@ -93,11 +100,8 @@ def image() -> FileDescriptorSet:
 @cache
 def contract() -> list[tuple[ServiceDescriptor, MethodDescriptor]]:
     """Every method of the suite, with the options of its contract understood."""
-    import crm.chassis.v1.chassis_pb2
-    import google.api.annotations_pb2
-
-    for service in SERVICES:
-        __import__(f"crm.{package(service)}.v1.{package(service)}_pb2")
+    for name in ("chassis", *map(package, SERVICES)):
+        import_module(f"crm.{name}.v1.{name}_pb2")
     pool = descriptor_pool.Default()
     found = []
     for file in image().file:
@@ -105,5 +109,15 @@ def contract() -> list[tuple[ServiceDescriptor, MethodDescriptor]]:
             for service in file.service:
                 described = pool.FindServiceByName(f"{file.package}.{service.name}")
                 found += [(described, method) for method in described.methods]
-    assert google.api.annotations_pb2 and crm.chassis.v1.chassis_pb2
     return found
+
+
+def http(method: MethodDescriptor) -> tuple[str, str]:
+    """Verb and path template of a method's route, variables as their patterns; both empty without one."""
+    rule = method.GetOptions().Extensions[annotations_pb2.http]
+    verb = rule.WhichOneof("pattern")
+    return (verb, re.sub(r"\{[^}=]*=?([^}]*)\}", r"\1", getattr(rule, verb))) if verb else ("", "")
+
+
+def route(method: MethodDescriptor) -> str:
+    return http(method)[1]

@@ -6,7 +6,7 @@ when they come back (a round trip each time), so nothing session-scoped may run 
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from enum import Enum
 from typing import Any
 
@@ -289,8 +289,9 @@ class Database:
         on: asyncpg.Connection | None = None,
         limit_seconds: float | None = None,
     ) -> list[asyncpg.Record]:
-        """Runs one statement, on the given connection or on one of the pool."""
-        with client_span("postgresql", sql):
+        """Runs one statement, on the given connection or on one of the pool. Within somebody's transaction it gets no
+        span of its own: a reaction is one span, or tracing would cost more than the reaction."""
+        with client_span("postgresql", sql) if on is None else nullcontext():
             try:
                 if on is not None:
                     return await on.fetch(sql, *arguments, timeout=limit_seconds)

@@ -7,6 +7,7 @@ event delivered twice has one effect. What fails every delivery becomes a dead l
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import asyncpg
 import msgspec
@@ -26,6 +27,7 @@ from chassis.values import is_uuid, new_id
 from chassis.work import Context, LostRace, Work
 
 BATCH = 200
+RUN = 25  # events that share a transaction
 LANES = 8  # records handled side by side; one record's events stay in order
 PULL_SECONDS = 5.0
 MOST_DELIVERIES = 6
@@ -147,11 +149,33 @@ class Consumer:
                     await message.in_progress()
 
     async def _lane(self, messages: list[Msg]) -> None:
-        for message in messages:
+        for start in range(0, len(messages), RUN):
+            run = messages[start : start + RUN]
             if self._stopping:
-                await message.nak()
-                continue
-            await self._one(message)
+                for message in run:
+                    await message.nak()
+            elif not await self._together(run):
+                for message in run:
+                    await self._one(message)
+
+    async def _together(self, run: list[Msg]) -> bool:
+        """A run of events in one transaction, which shares the cost of its commit. If anything in it fails, nothing
+        was done: False, and each is taken by itself."""
+        if len(run) == 1:
+            return False
+        try:
+            events = [decode(dict(m.headers or {}), m.data, m.metadata.sequence.stream) for m in run]
+            async with self._database.transaction() as connection:
+                for event in events:
+                    with _span(event):
+                        await self._inbox.apply_on(connection, event)
+        except Exception as failed:
+            log.info("a run of %d events is taken one by one: %s", len(run), failed or type(failed).__name__)
+            return False
+        for message in run:
+            await message.ack()
+        self.applied += len(run)
+        return True
 
     async def _one(self, message: Msg) -> None:
         deliveries = message.metadata.num_delivered or 1
@@ -162,13 +186,7 @@ class Consumer:
         except JunkEvent as junk:
             await self._bury(message, values, deliveries, junk, telemetry.trace_id())
             return
-        with telemetry.span(
-            f"react {event.type}",
-            telemetry.SpanKind.CONSUMER,
-            traceparent="",
-            linked=event.traceparent,
-            **{telemetry.EVENT_ID: event.id, telemetry.JOURNEY: event.journey_id, telemetry.RECORD: event.subject},
-        ):
+        with _span(event):
             try:
                 await self._inbox.apply(event)
                 await message.ack()
@@ -207,3 +225,14 @@ class Consumer:
             await message.nak(delay=5)
             return
         await message.term()
+
+
+def _span(event: Event) -> AbstractContextManager[telemetry.Span]:
+    """A reaction's span: a trace of its own, linked to the one that led to it."""
+    return telemetry.span(
+        f"react {event.type}",
+        telemetry.SpanKind.CONSUMER,
+        traceparent="",
+        linked=event.traceparent,
+        **{telemetry.EVENT_ID: event.id, telemetry.JOURNEY: event.journey_id, telemetry.RECORD: event.subject},
+    )

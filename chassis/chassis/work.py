@@ -5,6 +5,7 @@ Handlers and reactions see only this. Whether a commit is one statement or a tra
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from copy import copy
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -344,7 +345,7 @@ class Work:
     ) -> None:
         """The same in a transaction: statements, records by kind, external ids, events, request id. Rows are written
         in the order of their keys, so that two that write the same rows wait for each other instead of locking up."""
-        with telemetry.client_span("postgresql", "WRITE"):
+        with telemetry.client_span("postgresql", "WRITE") if self.event is None else nullcontext():
             if request:
                 await connection.execute(statements.INSERT_REQUEST, *request)
             for sql, arguments in _runs(self._statements):

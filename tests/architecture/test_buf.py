@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorSet
-
 from tree import IMAGE, ROOT, image
 
 BUF = Path(sysconfig.get_path("scripts")) / "buf"

@@ -4,13 +4,17 @@ import ast
 import re
 
 import pytest
-
 from chassis.settings import SERVICES, package
 from tree import CHASSIS, ROOT, all_code, modules, parsed, relative, service_package, services_code, strings
 
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
 NAMELESS = {"utils", "util", "common", "manager", "helpers", "helper", "base", "misc"}
-COMMITTERS = {"chassis/chassis/inbox.py", "chassis/chassis/saga.py", "chassis/chassis/rpc.py", "chassis/chassis/database.py"}
+COMMITTERS = {
+    "chassis/chassis/inbox.py",
+    "chassis/chassis/saga.py",
+    "chassis/chassis/rpc.py",
+    "chassis/chassis/database.py",
+}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -80,7 +84,12 @@ def test_work_is_committed_at_the_edges_only():
 
 def test_nobody_writes_commit_as_sql():
     pattern = re.compile(r"^\s*(COMMIT|BEGIN|ROLLBACK|SAVEPOINT)\b")
-    found = [relative(path) for path in (*modules(CHASSIS), *services_code()) for text in strings(path) if pattern.match(text.value)]
+    found = [
+        relative(path)
+        for path in (*modules(CHASSIS), *services_code())
+        for _, text in strings(path)
+        if pattern.match(text)
+    ]
     assert found == []
 
 
@@ -114,9 +123,12 @@ def test_nothing_is_caught_without_a_name():
 
 
 def test_tests_do_not_sleep():
-    """They wait for facts; `until` in the harness is the one place that sleeps between two looks."""
-    allowed = {"tests/harness.py"}
-    found = {relative(path) for path in modules(ROOT / "tests") if list(calls(path, "sleep"))} - allowed
+    """They wait for facts: a sleep stands only between two looks, in a loop."""
+    found = set()
+    for path in modules(ROOT / "tests"):
+        loops = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.While | ast.For)]
+        between = {id(inside) for loop in loops for inside in ast.walk(loop)}
+        found |= {f"{relative(path)}:{call.lineno}" for call in calls(path, "sleep") if id(call) not in between}
     assert found == set()
 
 
@@ -144,12 +156,12 @@ def test_telemetry_names_are_declared_in_one_place():
     found = {
         relative(path)
         for path in (*modules(CHASSIS), *services_code())
-        for text in strings(path)
-        if path != declared and pattern.match(text.value)
+        for _, text in strings(path)
+        if path != declared and CHASSIS / "stack" not in path.parents and pattern.match(text)
     }
     assert found == set()
 
 
 def test_no_path_of_a_developers_machine_is_in_the_tree():
     pattern = re.compile(r"/(home|Users|work|root)/[a-z]")
-    assert [relative(path) for path in all_code() for text in strings(path) if pattern.search(text.value)] == []
+    assert [relative(path) for path in all_code() for _, text in strings(path) if pattern.search(text)] == []

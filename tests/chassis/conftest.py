@@ -1,11 +1,11 @@
 """What tests of the chassis share: servers of their own to stop, and services of their own to break."""
 
 import pytest
-
-from chassis import streams
 from chassis.testing import Backend
 from harness import start
 from outside import Sales, TokenEndpoint
+
+from chassis import streams
 
 
 @pytest.fixture(scope="session")

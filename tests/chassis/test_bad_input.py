@@ -2,16 +2,19 @@
 
 import grpc
 import pytest
-from crm.leads.v1 import leads_pb2
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from chassis.errors import CrmError, InvalidFields
 from chassis.statuses import from_call
 from chassis.values import new_id
+from crm.leads.v1 import leads_pb2
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lead_calls import create, listed, log_call, read, update
 
 TOLD = {"INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "FAILED_PRECONDITION"}
+
+
+def check_told(error: CrmError, codes: set[str] = TOLD) -> None:
+    assert error.code in codes
 
 
 async def outbox_rows(leads) -> int:
@@ -110,7 +113,9 @@ async def test_a_message_of_nine_megabytes_is_too_large(leads):
 
 
 @given(
-    st.sampled_from(["display_name", "company", "email", "phone", "channel", "landing_page", "note", "owner", "journey_id"]),
+    st.sampled_from(
+        ["display_name", "company", "email", "phone", "channel", "landing_page", "note", "owner", "journey_id"]
+    ),
     st.text(max_size=300),
 )
 @settings(max_examples=100, deadline=None)
@@ -118,7 +123,7 @@ async def test_any_text_in_any_field_is_stored_or_told(leads, field, text):
     try:
         lead = await create(leads, **{field: text})
     except CrmError as error:
-        assert error.code in TOLD, error
+        check_told(error)
     else:
         assert await read(leads, lead.name) == lead
 
@@ -138,7 +143,7 @@ async def test_any_page_is_listed_or_told(leads, token, size):
     try:
         await listed(leads, page_token=token, page_size=size)
     except CrmError as error:
-        assert error.code == "INVALID_ARGUMENT"
+        check_told(error, {"INVALID_ARGUMENT"})
 
 
 @given(

@@ -3,10 +3,9 @@
 import asyncio
 
 import pytest
-from crm.leads.v1 import leads_pb2
-
 from chassis.errors import CrmError, DeadlineExceeded, InvalidArgument
 from chassis.values import new_id
+from crm.leads.v1 import leads_pb2
 from harness import until
 from lead_calls import Locked, create, listed, log_call, read
 

@@ -1,9 +1,9 @@
 """The error tree: a class is a reason, its docstring the message, its keyword arguments the metadata."""
 
 import pytest
+from chassis.errors import CrmError, FailedPrecondition, InvalidFields, StaleEtag, by_code
 
 from chassis import errors
-from chassis.errors import CrmError, FailedPrecondition, InvalidFields, StaleEtag, by_code
 
 
 class LeadTooOld(FailedPrecondition):

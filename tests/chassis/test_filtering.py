@@ -3,12 +3,6 @@
 from datetime import UTC, datetime
 
 import pytest
-from crm.leads.v1 import leads_pb2
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Integer, MetaData, Numeric, Table, Text
-from sqlalchemy.dialects.postgresql import JSONB, UUID
-
 from chassis.errors import InvalidFields
 from chassis.filtering import (
     LARGEST_PAGE,
@@ -22,6 +16,11 @@ from chassis.filtering import (
     to_sql,
 )
 from chassis.values import new_id
+from crm.leads.v1 import leads_pb2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Integer, MetaData, Numeric, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 FILTERED = {"filter": True}
 THINGS = Table(
@@ -50,6 +49,10 @@ CONDITIONS = st.builds(
     st.sampled_from(OPERATORS),
     st.text(st.characters(exclude_characters="\0", codec="utf-8")),
 )
+
+
+def check_about_filter(refused: InvalidFields) -> None:
+    assert [field for field, _ in refused.violations] == ["filter"]
 
 
 def written(condition: Condition) -> str:
@@ -84,7 +87,7 @@ def test_any_text_is_a_filter_or_is_told_to_be_none(text):
     try:
         asked(text)
     except InvalidFields as refused:
-        assert [field for field, _ in refused.violations] == ["filter"]
+        check_about_filter(refused)
 
 
 @given(st.sampled_from(list(THINGS.columns.keys())), st.sampled_from(OPERATORS), st.text() | st.integers().map(str))
@@ -93,7 +96,7 @@ def test_any_value_fits_its_column_or_is_told_not_to(field, operator, value):
     try:
         asked(written(Condition(field, operator, value)))
     except InvalidFields as refused:
-        assert [field for field, _ in refused.violations] == ["filter"]
+        check_about_filter(refused)
 
 
 @pytest.mark.parametrize(
@@ -181,10 +184,12 @@ async def test_the_database_understands_every_filter_that_was_accepted(leads, fi
     try:
         await leads.call("LeadService/ListLeads", request)
     except InvalidFields as refused:
-        assert [path for path, _ in refused.violations] == ["filter"]
+        check_about_filter(refused)
 
 
-@pytest.mark.parametrize(("asked_for", "given_size"), [(0, 50), (1, 1), (1000, 1000), (1001, LARGEST_PAGE), (2**31, 1000)])
+@pytest.mark.parametrize(
+    ("asked_for", "given_size"), [(0, 50), (1, 1), (1000, 1000), (1001, LARGEST_PAGE), (2**31, 1000)]
+)
 def test_a_page_is_fifty_unless_asked_and_a_thousand_at_most(asked_for, given_size):
     assert page_size(asked_for) == given_size
 

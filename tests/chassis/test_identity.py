@@ -6,13 +6,12 @@ import time
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from chassis.errors import CrmError, Unauthenticated, Unavailable
 from chassis.identity import TokenRefused
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from harness import Person, until
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lead_calls import create, listed
 
 

@@ -6,20 +6,18 @@ from datetime import UTC, datetime
 import asyncpg
 import nats
 import pytest
-from crm.chassis.v1 import chassis_pb2
-from crm.directory.v1 import directory_pb2
-from crm.directory.v1 import events_pb2 as directory_events
-
-from chassis import inbox
 from chassis.errors import FailedPrecondition, NotFound, PermissionDenied
 from chassis.events import every, latest, on
 from chassis.values import new_id
+from crm.chassis.v1 import chassis_pb2
+from crm.directory.v1 import directory_pb2
+from crm.directory.v1 import events_pb2 as directory_events
 from harness import definition, until
 
+from chassis import inbox
+
 OLD, NEW = "01900000-0000-7000-8000-000000000000", "01a00000-0000-7000-8000-000000000000"
-COUNT = (
-    "INSERT INTO effect (reaction, subject, said) VALUES ($1::text, $2::text, $3::text)"
-)
+COUNT = "INSERT INTO effect (reaction, subject, said) VALUES ($1::text, $2::text, $3::text)"
 
 
 @on(directory_events.TeamUpdated, keep=every)

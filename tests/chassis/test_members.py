@@ -1,12 +1,11 @@
 """Members: every service's own copy of who there is, kept by directory's events."""
 
 import pytest
-from crm.directory.v1 import directory_pb2
-from crm.directory.v1 import events_pb2 as directory_events
-
 from chassis.errors import Unauthenticated
 from chassis.members import below
 from chassis.values import new_id
+from crm.directory.v1 import directory_pb2
+from crm.directory.v1 import events_pb2 as directory_events
 from harness import until
 from lead_calls import listed
 
@@ -14,7 +13,9 @@ ACTIVE, DEACTIVATED = directory_pb2.User.ACTIVE, directory_pb2.User.DEACTIVATED
 
 
 def person(name: str, state=ACTIVE, **more):
-    return directory_pb2.User(**({"name": name, "display_name": "Nina", "roles": ["salesperson"], "state": state} | more))
+    return directory_pb2.User(
+        **({"name": name, "display_name": "Nina", "roles": ["salesperson"], "state": state} | more)
+    )
 
 
 def a_name() -> str:
@@ -94,7 +95,8 @@ async def test_a_team_hangs_where_its_last_event_says(leads):
 
 
 @pytest.mark.parametrize(
-    ("team", "expected"), [("a", {"a", "b", "c"}), ("b", {"b", "c"}), ("c", {"c"}), ("x", {"x", "y"}), ("none", {"none"})]
+    ("team", "expected"),
+    [("a", {"a", "b", "c"}), ("b", {"b", "c"}), ("c", {"c"}), ("x", {"x", "y"}), ("none", {"none"})],
 )
 def test_below_a_team_is_its_subtree_even_in_a_loop(team, expected):
     assert below(team, {"a": "", "b": "a", "c": "b", "x": "y", "y": "x"}) == expected

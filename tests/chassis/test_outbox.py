@@ -5,13 +5,13 @@ import re
 
 import nats
 import pytest
+from chassis.events import decode
 from crm.leads.v1 import events_pb2
+from harness import until
+from lead_calls import create, log_call
 from nats.js.errors import NotFoundError
 
 from chassis import streams
-from chassis.events import decode
-from harness import until
-from lead_calls import create, log_call
 
 HEADERS = {
     "Nats-Msg-Id", "ce-id", "ce-type", "ce-subject", "ce-dataversion", "ce-correlationid", "ce-actor", "ce-time",
@@ -178,9 +178,8 @@ async def test_the_log_is_read_in_the_order_of_the_stream(broker, starting):
 
 
 async def test_the_log_is_not_for_salespeople(leads):
-    from crm.chassis.v1 import chassis_pb2
-
     from chassis.errors import PermissionDenied
+    from crm.chassis.v1 import chassis_pb2
 
     with pytest.raises(PermissionDenied):
         await leads.call("EventLogService/ReadEvents", chassis_pb2.ReadEventsRequest(), by="users/ana")

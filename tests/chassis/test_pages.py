@@ -1,11 +1,10 @@
 """Pages: whatever happens between two of them, each record of the beginning is seen exactly once."""
 
 import pytest
+from chassis.errors import InvalidFields
 from crm.leads.v1 import leads_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from chassis.errors import InvalidFields
 from lead_calls import a_channel, all_names, create, listed
 
 

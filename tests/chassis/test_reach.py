@@ -1,9 +1,8 @@
 """Reach: how far a permission goes, for one record and for lists alike."""
 
 import pytest
-from crm.leads.v1 import leads_pb2
-
 from chassis.errors import InvalidFields, NotFound, PermissionDenied
+from crm.leads.v1 import leads_pb2
 from harness import Person, until
 from lead_calls import a_channel, all_names, create, listed, log_call, read, update
 
@@ -142,7 +141,8 @@ async def test_a_team_hung_elsewhere_changes_who_sees_it(leads):
 
 async def test_teams_in_a_loop_do_no_harm(leads):
     await leads.know(
-        Person("users/loop", ("sales_manager",), "teams/one"), teams={"teams/one": "teams/two", "teams/two": "teams/one"}
+        Person("users/loop", ("sales_manager",), "teams/one"),
+        teams={"teams/one": "teams/two", "teams/two": "teams/one"},
     )
 
     async def answered():

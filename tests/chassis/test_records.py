@@ -6,14 +6,13 @@ from enum import Enum
 from typing import ClassVar
 
 import pytest
+from chassis.database import TIME, enum_column, record_columns
+from chassis.records import Mapper
+from chassis.values import ExternalId, Money, Record
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Column, Date, MetaData, Numeric, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
-
-from chassis.database import TIME, enum_column, record_columns
-from chassis.records import Mapper
-from chassis.values import ExternalId, Money, Record
 
 
 class Colour(Enum):

@@ -4,10 +4,9 @@ import asyncio
 import time
 
 import pytest
-from crm.leads.v1 import leads_pb2
-
 from chassis.errors import Aborted, CrmError, FailedPrecondition, InvalidArgument, Unavailable
 from chassis.values import derived_id, new_id
+from crm.leads.v1 import leads_pb2
 from harness import until
 from lead_calls import create, read
 

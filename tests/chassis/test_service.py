@@ -6,10 +6,9 @@ import urllib.error
 import urllib.request
 
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-
 from chassis.errors import CrmError, Unavailable
 from chassis.settings import Settings, required
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from harness import until
 from lead_calls import Locked, create, listed, read
 
@@ -149,7 +148,15 @@ def test_a_missing_setting_is_told_in_one_sentence(monkeypatch):
 
 
 def test_settings_have_defaults_where_a_default_is_safe(monkeypatch):
-    names = "DATABASE_URL NATS_URL GRPC_ADDRESS ADMIN_ADDRESS OIDC_ISSUER OIDC_JWKS_URL PAGE_TOKEN_KEY".split()
+    names = [
+        "DATABASE_URL",
+        "NATS_URL",
+        "GRPC_ADDRESS",
+        "ADMIN_ADDRESS",
+        "OIDC_ISSUER",
+        "OIDC_JWKS_URL",
+        "PAGE_TOKEN_KEY",
+    ]
     for name in names:
         monkeypatch.setenv(name, "x")
     settings = Settings.read()

@@ -3,11 +3,10 @@
 import grpc
 import grpc.aio
 import pytest
-from crm.leads.v1 import leads_pb2
-from google.rpc import error_details_pb2, status_pb2
-
 from chassis.errors import DatabaseAway, InvalidFields, RecordNotFound, ResourceExhausted, StaleEtag
 from chassis.statuses import from_call, to_status
+from crm.leads.v1 import leads_pb2
+from google.rpc import error_details_pb2, status_pb2
 
 
 class Answered(grpc.RpcError):

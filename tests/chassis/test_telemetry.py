@@ -4,6 +4,10 @@ import json
 import logging
 
 import pytest
+from chassis.errors import NotFound
+from chassis.values import new_id
+from harness import until
+from lead_calls import create, log_call, read
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -11,10 +15,6 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind
 
 from chassis import telemetry
-from chassis.errors import NotFound
-from chassis.values import new_id
-from harness import until
-from lead_calls import create, log_call, read
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SENT = (("traceparent", f"00-{TRACE}-{PARENT}-01"),)
@@ -123,7 +123,9 @@ def test_a_client_span_without_a_recording_parent_is_none_at_all(spans):
     assert spans.get_finished_spans() == ()
 
 
-@pytest.mark.parametrize("given", ["", "junk", "00-0-0-00", "00-xyz-1-01", f"00-{'0' * 32}-{'0' * 16}-01", "----", "00-" * 9])
+@pytest.mark.parametrize(
+    "given", ["", "junk", "00-0-0-00", "00-xyz-1-01", f"00-{'0' * 32}-{'0' * 16}-01", "----", "00-" * 9]
+)
 def test_what_is_no_traceparent_begins_a_new_trace(given, spans):
     assert telemetry.parse(given) is None
     with telemetry.span("x", traceparent=given):

@@ -5,11 +5,10 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from chassis.errors import InvalidFields
 from chassis.values import business_time, derived_id, id_of, is_uuid, new_id, slug
+from hypothesis import given
+from hypothesis import strategies as st
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+FIRST, LAST = (datetime.fromisoformat(local) for local in ("1990-01-01", "2030-01-01"))
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ def test_a_local_time_is_the_instant_it_was_or_the_next_that_was_real(local: str
     assert timestamp(instant(datetime.fromisoformat(local))) == utc
 
 
-@given(st.datetimes(datetime(1990, 1, 1), datetime(2030, 1, 1)))
+@given(st.datetimes(FIRST, LAST))
 def test_every_time_that_was_real_is_shown_again_by_its_instant(local: datetime) -> None:
     found = instant(local)
     shown = found.astimezone(ZONE).replace(tzinfo=None)

@@ -19,7 +19,9 @@ def written(folder: Path, content: bytes) -> Path:
 
 
 def test_quotes_line_breaks_and_other_line_ends_are_read_and_lines_counted_as_an_editor_counts(tmp_path: Path) -> None:
-    table = read_table(written(tmp_path, HEADER + b'\r\nm1,2018-01-01,"a, ""b""",x\r\n"m\r\n2",2018-01-02,c,y\r\nm3,1,2,3'))
+    table = read_table(
+        written(tmp_path, HEADER + b'\r\nm1,2018-01-01,"a, ""b""",x\r\n"m\r\n2",2018-01-02,c,y\r\nm3,1,2,3')
+    )
     assert [(row.line, row["mql_id"], row["landing_page_id"]) for row in table.rows] == [
         (2, "m1", 'a, "b"'),
         (3, "m\r\n2", "c"),
@@ -28,12 +30,16 @@ def test_quotes_line_breaks_and_other_line_ends_are_read_and_lines_counted_as_an
 
 
 def test_a_byte_order_mark_more_columns_and_another_order_do_not_matter(tmp_path: Path) -> None:
-    table = read_table(written(tmp_path, b"\xef\xbb\xbforigin,more,landing_page_id,first_contact_date,mql_id\na,b,c,d,e\n"))
+    table = read_table(
+        written(tmp_path, b"\xef\xbb\xbforigin,more,landing_page_id,first_contact_date,mql_id\na,b,c,d,e\n")
+    )
     assert (table.rows[0]["origin"], table.rows[0]["mql_id"]) == ("a", "e")
 
 
 def test_a_row_of_another_length_and_one_that_is_not_utf8_are_broken_and_stop_nothing(tmp_path: Path) -> None:
-    table = read_table(written(tmp_path, HEADER + b"\nm1,2018-01-01,p\nm2,2018-01-01,p,\xff\nm3,2018-01-01,p,o\xc3\xa3\n"))
+    table = read_table(
+        written(tmp_path, HEADER + b"\nm1,2018-01-01,p\nm2,2018-01-01,p,\xff\nm3,2018-01-01,p,o\xc3\xa3\n")
+    )
     assert [(row.line, reason) for row, reason in table.broken] == [
         (2, "has 3 fields instead of 4"),
         (3, "origin is not UTF-8"),
@@ -52,9 +58,7 @@ def test_a_missing_column_is_one_sentence(tmp_path: Path) -> None:
         read_table(written(tmp_path, b"mql_id,first_contact_date\n"))
 
 
-def test_a_missing_folder_or_file_of_the_funnel_is_one_sentence(
-    tmp_path: Path, folder_of: Callable[..., Path]
-) -> None:
+def test_a_missing_folder_or_file_of_the_funnel_is_one_sentence(tmp_path: Path, folder_of: Callable[..., Path]) -> None:
     with pytest.raises(Problem, match=r"is not a folder\.$"):
         read_folder(tmp_path / "nowhere")
     with pytest.raises(Problem, match=r"has no file olist_closed_deals\.csv\.$"):

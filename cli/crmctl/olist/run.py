@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from crmctl.connection import Client, Refused
-from crmctl.olist import cases, company, contracts, deals, faults, funnel, known, leads, orders, shop
+from crmctl.olist import cases, company, contracts, deals, faults, funnel, known, leads, orders, reports, shop
 from crmctl.olist.files import DEALS, ITEMS, Row, Wrong, read_folder
 from crmctl.olist.known import Known, Record
 from crmctl.olist.rejected import Rejected
@@ -41,6 +41,7 @@ class Import:
         self._deals = funnel.deals_of(self._tables, self._rejected, self._now)
         self._won: dict[str, Record] = {}  # Opportunities by seller id.
         self._recorded: dict[str, Record] = {}  # Orders by number.
+        self._written: dict[str, str] = {}  # When a service last stored something of this run, as it says.
 
     async def run(self) -> Outcome:
         """Everything; raises Problem or Refused if the suite, not a row, is at fault."""
@@ -52,6 +53,8 @@ class Import:
         await asyncio.gather(self._enforce(there), self._record(ours, there))
         await self._complain(there)
         notes = [] if ITEMS in self._tables else [f"There is no {ITEMS}: no orders, no cases."]
+        if not await reports.caught_up(self._suite, self._written):
+            notes.append("The reports do not show all of it yet.")
         return Outcome(self._tally, self._rejected, notes)
 
     async def _prepare(self) -> None:
@@ -81,13 +84,16 @@ class Import:
             if deal.mql_id in refused:
                 raise Wrong(f"its lead was refused: {refused[deal.mql_id].where}")
             name = names.get(deal.mql_id, "")
-            self._won[deal.seller_id] = await deals.win(self._suite, deal, name, there, self._tally)
+            won = await deals.win(self._suite, deal, name, there, self._tally)
+            self._won[deal.seller_id] = won
+            self._note("sales", won)
 
         await self._each("deals", self._deals, lambda deal: [deal.row], one)
 
     async def _enforce(self, there: Known) -> None:
         async def one(deal: funnel.Deal) -> None:
-            await contracts.enforce(self._suite, deal, self._won[deal.seller_id], there, self._tally)
+            contract = await contracts.enforce(self._suite, deal, self._won[deal.seller_id], there, self._tally)
+            self._note("contracts", contract)
 
         won = [deal for deal in self._deals if deal.seller_id in self._won]
         await self._each("contracts", won, lambda deal: [deal.row], one)
@@ -101,7 +107,9 @@ class Import:
         async def one(order: shop.Order) -> None:
             if order.seller_id not in self._won and order.seller_id not in there.accounts:
                 raise Wrong(f"order {order.number}: the deal of seller {order.seller_id} was refused")
-            self._recorded[order.number] = await orders.record(self._suite, order, there, self._tally)
+            recorded = await orders.record(self._suite, order, there, self._tally)
+            self._recorded[order.number] = recorded
+            self._note("sales", recorded)
 
         await self._each("orders", ours, lambda order: order.rows, one)
 
@@ -109,10 +117,14 @@ class Import:
         recorded = there.orders | self._recorded
 
         async def one(complaint: shop.Complaint) -> None:
-            await cases.complain(self._suite, complaint, recorded[complaint.order_id], there, self._tally)
+            order = recorded[complaint.order_id]
+            self._note("service-desk", await cases.complain(self._suite, complaint, order, there, self._tally))
 
         complaints = shop.complaints_of(self._tables, recorded, self._rejected, self._now)
         await self._each("cases", complaints, lambda complaint: [complaint.row], one)
+
+    def _note(self, service: str, record: Record) -> None:
+        self._written[service] = max(self._written.get(service, ""), record["updateTime"])
 
     async def _each(
         self, phase: str, items: list[T], rows: Callable[[T], Iterable[Row]], do: Callable[[T], Awaitable[None]]

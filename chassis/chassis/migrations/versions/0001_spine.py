@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
-
 from chassis.values import new_id
+from sqlalchemy.dialects import postgresql
 
 revision = "0001"
 down_revision = None
