@@ -271,7 +271,7 @@ class Database:
         times are in UTC; it is closed at the end, whatever happened."""
         try:
             connection = await asyncpg.connect(self._url, timeout=ACQUIRE_SECONDS, server_settings={"timezone": "UTC"})
-        except (*LOST, TimeoutError) as lost:
+        except LOST_OR_LATE as lost:
             raise DatabaseAway() from lost
         try:
             yield connection

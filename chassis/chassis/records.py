@@ -63,7 +63,7 @@ def sql_type(column: Column[Any]) -> str:
     return column.type.compile(DIALECT).split(" COLLATE")[0]
 
 
-def mappers(tables: Mapping[type[Record], Table]) -> dict[type[Record], Mapper]:
+def mappers(tables: Mapping[Any, Table]) -> dict[type[Record], Mapper]:
     return {kind: Mapper(kind, table) for kind, table in tables.items()}
 
 

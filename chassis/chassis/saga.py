@@ -131,7 +131,8 @@ class Sagas:
             asking = Asking(self._neighbours, str(row["id"]), row["actor"])
             try:
                 for call in kind.calls[step:]:
-                    with telemetry.span(f"saga step {call.name}", **{telemetry.SAGA_STEP: call.name}):
+                    step_name: dict[str, Any] = {telemetry.SAGA_STEP: call.name}
+                    with telemetry.span(f"saga step {call.name}", **step_name):
                         data = await call.run(data, asking)
                     encoded = msgspec.json.encode(data).decode()
                     if not await self._context.database.fetch(ADVANCE, [row["id"], step, encoded]):

@@ -35,7 +35,6 @@ from chassis.saga import Saga, Sagas
 from chassis.schema import behind
 from chassis.settings import SERVICES, Settings, package, stop
 from chassis.telemetry import log
-from chassis.values import Record
 from chassis.work import Context
 
 DRAIN_SECONDS = 5  # for calls under way
@@ -55,7 +54,7 @@ class Service:
 
     name: str
     rpcs: Sequence[Any]  # servicers; each has `descriptor`
-    tables: Mapping[type[Record], Table]
+    tables: Mapping[Any, Table]  # record class → its table
     reactions: Sequence[Reaction] = ()
     sagas: Sequence[Saga] = ()
     on_start: Sequence[Any] = field(default=())  # async (context) -> None, before the first call

@@ -106,7 +106,7 @@ class Work:
         started: datetime | None = None,
     ) -> None:
         self.context, self.caller, self.reach = context, caller, reach
-        self.operation, self.request_id, self.event = operation, request_id, event
+        self.operation, self.request_id, self._event = operation, request_id, event
         self.connection = connection
         self.now = utc_now()
         self.started = started or self.now
@@ -121,6 +121,12 @@ class Work:
     @property
     def members(self) -> "Members":
         return self.context.members
+
+    @property
+    def event(self) -> Event:
+        """What a reaction reacts to. There is none in a request or a saga step."""
+        assert self._event is not None
+        return self._event
 
     # ---- reading
 
@@ -345,7 +351,7 @@ class Work:
     ) -> None:
         """The same in a transaction: statements, records by kind, external ids, events, request id. Rows are written
         in the order of their keys, so that two that write the same rows wait for each other instead of locking up."""
-        with telemetry.client_span("postgresql", "WRITE") if self.event is None else nullcontext():
+        with telemetry.client_span("postgresql", "WRITE") if self._event is None else nullcontext():
             if request:
                 await connection.execute(statements.INSERT_REQUEST, *request)
             for sql, arguments in _runs(self._statements):
@@ -377,7 +383,7 @@ class Work:
         record: Record = getattr(event, fields(event)[0].name)
         type_name = f"crm.{package(self.context.service)}.v1.{type(event).__name__}"
         payload = convert.to_message(event, message_class(type_name))
-        journey = getattr(record, "journey_id", "") or (self.event.journey_id if self.event else "")
+        journey = getattr(record, "journey_id", "") or (self._event.journey_id if self._event else "")
         telemetry.mark(journey=journey, record=record.name)
         values = {
             "id": new_id(),
@@ -389,7 +395,7 @@ class Work:
             "event_time": event.event_time,
             "record_time": self.now,
             "traceparent": telemetry.traceparent(),
-            "causation_id": self.event.id if self.event else "",
+            "causation_id": self._event.id if self._event else "",
             "origin": self.caller.name,
             "operation": self.operation,
             "elapsed_us": int((datetime.now(UTC) - self.started).total_seconds() * 1_000_000),
@@ -416,7 +422,7 @@ class Work:
         """What a unique violation means, by the table it happened in."""
         if error.table_name == "request":
             return RequestTaken()
-        if self.retry_conflicts or self.event or error.table_name in self._made_on_demand:
+        if self.retry_conflicts or self._event or error.table_name in self._made_on_demand:
             return LostRace()  # somebody made it a moment before us: look again
         name = changed[0].record.name if changed else ""
         if error.table_name == "external_id":

@@ -16,6 +16,10 @@ SESSION_SCOPED = re.compile(
 )
 
 
+# A rebuild works in temporary tables, on a connection of its own (Database.session), closed at its end.
+ON_ITS_OWN_CONNECTION = {"services/insights/insights/rebuild.py"}
+
+
 def tables():
     for service in SERVICES:
         yield from importlib.import_module(f"{package(service)}.tables").RECORDS.values()

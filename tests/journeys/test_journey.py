@@ -161,7 +161,7 @@ def test_the_timeline_tells_the_whole_story_with_traces(story):
     for entry in entries:
         assert entry["journeyId"] == story.lead["journeyId"]
         assert len(entry["traceId"]) == 32
-        assert entry["actor"] and entry["summary"] and entry["subject"]
+        assert all(entry[field] for field in ("actor", "summary", "subject"))
         assert entry["span"]["operation"]
         assert entry["span"]["outcome"] == "OK"
 

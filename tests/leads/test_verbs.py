@@ -34,22 +34,22 @@ async def test_an_update_that_changes_nothing_tells_nothing(leads):
 async def test_an_update_with_a_stale_etag_is_refused(leads):
     made = await new(leads)
     await call(leads, "UpdateLead", pb.UpdateLeadRequest(lead=pb.Lead(name=made.name, note="first")))
+    stale = pb.Lead(name=made.name, etag=made.etag, note="second")
     with pytest.raises(Aborted):
-        stale = pb.Lead(name=made.name, etag=made.etag, note="second")
         await call(leads, "UpdateLead", pb.UpdateLeadRequest(lead=stale))
 
 
 async def test_the_owner_is_changed_by_assigning_only(leads):
     made = await new(leads)
+    lead = pb.Lead(name=made.name, owner="users/ana")
     with pytest.raises(InvalidFields, match="AssignLead"):
-        lead = pb.Lead(name=made.name, owner="users/ana")
         await call(leads, "UpdateLead", pb.UpdateLeadRequest(lead=lead))
 
 
 async def test_the_journey_cannot_be_changed(leads):
     made = await new(leads)
+    lead = pb.Lead(name=made.name, journey_id="01890000-0000-7000-8000-000000000000")
     with pytest.raises(InvalidFields, match="journey_id"):
-        lead = pb.Lead(name=made.name, journey_id="01890000-0000-7000-8000-000000000000")
         await call(leads, "UpdateLead", pb.UpdateLeadRequest(lead=lead))
 
 
@@ -103,8 +103,8 @@ async def test_the_checklist_is_the_companys(leads):
 
 
 async def test_only_who_may_configure_changes_the_checklist(leads):
+    request = pb.UpdateLeadSettingsRequest(lead_settings=pb.LeadSettings(disqualify_reasons=["none"]))
     with pytest.raises(PermissionDenied):
-        request = pb.UpdateLeadSettingsRequest(lead_settings=pb.LeadSettings(disqualify_reasons=["none"]))
         await call(leads, "UpdateLeadSettings", request, by="users/ana")
 
 

@@ -137,5 +137,5 @@ def test_a_log_over_its_limit_is_moved_aside_while_the_writer_goes_on(
 
 async def until(fact: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not fact():  # noqa: ASYNC110 - the fact lies in another process
+        while not fact():
             await asyncio.sleep(0)

@@ -27,7 +27,7 @@ CHANNELS: dict[str, tuple[str, str, int]] = {  # Display name, kind, spend a mon
     "search-ads": ("Search ads", "search", 1800),
     "newsletter": ("Newsletter", "email", 240),
     "trade-fair": ("Trade fair", "fair", 5200),
-    "referral": ("Referral", "referral", 0),
+    "partners": ("Partners", "referral", 0),
 }
 PAGES = {"spring-offer": "Spring offer", "price-list": "Price list", "contact-us": "Contact us"}
 

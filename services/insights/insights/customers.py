@@ -136,8 +136,8 @@ def _count(counts: list[Any], collection: str, *states: str) -> int:
     return sum(row["number"] for row in _of(counts, collection) if not states or row["state"] in states)
 
 
-def _number(stage: Stage | None) -> int:
-    return stage.value if stage else 0
+def _number(stage: Stage | None) -> insights_pb2.Stage:
+    return insights_pb2.Stage.Value(stage.name if stage else "STAGE_UNSPECIFIED")
 
 
 def _pairs(links: dict[str, list[str]]) -> dict[str, list[str]]:

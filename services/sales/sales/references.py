@@ -14,7 +14,11 @@ from sales.domain.opportunity import Opportunity
 R = TypeVar("R", bound=CustomerRecord)
 
 # To name a record one must be able to read it, whatever else one may do.
-READ = {Account: "accounts.read", Contact: "accounts.read", Opportunity: "opportunities.read"}
+READ: dict[type[CustomerRecord], str] = {
+    Account: "accounts.read",
+    Contact: "accounts.read",
+    Opportunity: "opportunities.read",
+}
 OWN_KINDS: dict[str, type[CustomerRecord]] = {kind.collection: kind for kind in READ}
 
 

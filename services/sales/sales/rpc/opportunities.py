@@ -66,7 +66,7 @@ class Opportunities:
         opportunity = await work.get(Opportunity, request.name, request.etag)
         at = work.business_time(request, "win_time")
         amount = money(request.amount, "amount") if request.HasField("amount") else None
-        account = await work.find_one(Account, id=id_of(opportunity.account))
+        [account] = await work.find(Account, id=id_of(opportunity.account))
         won = opportunity.win(amount, account.display_name, request.note, at)
         for event in (*account.become_customer(at), won):
             work.emit(event)
