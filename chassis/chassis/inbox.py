@@ -24,7 +24,8 @@ from chassis.events import Event, JunkEvent, Keep, Reaction, decode, stream
 from chassis.identity import service_caller
 from chassis.telemetry import log
 from chassis.values import is_uuid, new_id
-from chassis.work import Context, LostRace, Work
+from chassis.work import Context, Work
+from chassis.writing import LostRace
 
 BATCH = 200
 RUN = 25  # events that share a transaction
@@ -123,7 +124,10 @@ class Consumer:
                 subscription = None
                 await asyncio.sleep(1)
                 continue
-            await self._apply_batch(batch)
+            try:
+                await self._apply_batch(batch)
+            except (nats.errors.Error, OSError) as away:
+                log.warning("a batch of %s could not be acknowledged; it comes again: %s", self._producer, away)
             self._committed()
 
     def stop(self) -> None:

@@ -21,6 +21,7 @@ POLL_SECONDS = 1.0
 ACK_SECONDS = 5.0
 CHECK_SECONDS = 5.0  # how often the stream is asked whether it is still the one we know
 
+ALONE = "SELECT pg_try_advisory_xact_lock(7226002)"
 TAKE = "SELECT * FROM outbox WHERE position IS NULL ORDER BY id LIMIT $1::bigint FOR UPDATE SKIP LOCKED"
 MARK = (
     "UPDATE outbox SET position = published.position"
@@ -85,6 +86,10 @@ class Relay:
     async def _publish_batch(self) -> int:
         await self._recognise_stream()
         async with self._database.transaction() as connection:
+            # One relay of a service publishes at a time: positions become visible in their order, so that a reader
+            # who asks for what comes after a position misses nothing.
+            if not await connection.fetchval(ALONE):
+                return 0
             rows = await connection.fetch(TAKE, BATCH)
             if not rows:
                 return 0

@@ -34,7 +34,8 @@ from chassis.saga import Sagas
 from chassis.statuses import to_status
 from chassis.telemetry import log
 from chassis.values import Record
-from chassis.work import Context, LostRace, Page, RequestId, RequestTaken, Work
+from chassis.work import Context, Page, RequestId, RequestTaken, Work
+from chassis.writing import LostRace
 
 DEFAULT_SECONDS, LONGEST_SECONDS = 10.0, 30.0
 LONGEST_INTERNAL_SECONDS = 600.0  # a rebuild, a replay: asked for by ops, never by users

@@ -20,7 +20,8 @@ from chassis.errors import CrmError, Unavailable
 from chassis.identity import service_caller
 from chassis.rpc_client import Neighbours
 from chassis.telemetry import log
-from chassis.work import Context, LostRace, Work
+from chassis.work import Context, Work
+from chassis.writing import LostRace
 
 LEASE_SECONDS = 40  # longer than any call may take
 POLL_SECONDS = 1.0

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,8 @@ from chassis.work import Context
 
 DRAIN_SECONDS = 5  # for calls under way
 CLEAN_SECONDS = 3600
+HEALTH_SECONDS = 1.0
+SERVING = health_pb2.HealthCheckResponse.SERVING
 CLEAN_REQUESTS = "DELETE FROM request WHERE create_time < now() - interval '24 hours'"
 GRPC_OPTIONS = [
     ("grpc.so_reuseport", 0),  # a taken port is an error, not a shared port
@@ -61,12 +64,12 @@ class Service:
 
 
 def run(service: Service) -> None:
-    """Runs until SIGTERM or SIGINT, then drains and exits 0."""
+    """Runs until SIGTERM or SIGINT, then drains and exits 0; 1 if it could not go on."""
 
-    async def main() -> None:
-        await Process(service, Settings.read(), telemetry.start(service.name)).main()
+    async def main() -> int:
+        return await Process(service, Settings.read(), telemetry.start(service.name)).main()
 
-    uvloop.run(main())
+    sys.exit(uvloop.run(main()))
 
 
 class Process:
@@ -98,21 +101,23 @@ class Process:
         self._admin = Admin(self.missing, self.metrics)
         self._server = grpc.aio.server(options=GRPC_OPTIONS)
         self._background: asyncio.Task[None] | None = None
+        self._told_to_stop = asyncio.Event()
         self._draining = asyncio.Event()
-        self._schema_missing = "the schema was not checked yet"
+        self.exit_code = 0
+        self._not_serving = "the schema was not checked yet"
 
     def _committed(self) -> None:
         if self._relay:
             self._relay.wake()
 
-    async def main(self) -> None:
+    async def main(self) -> int:
         loop = asyncio.get_running_loop()
-        told_to_stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, told_to_stop.set)
+            loop.add_signal_handler(number, self._told_to_stop.set)
         await self.start()
-        await told_to_stop.wait()
+        await self._told_to_stop.wait()
         await self.drain()
+        return self.exit_code
 
     async def start(self) -> None:
         """Takes the ports and begins to serve as soon as the database is there."""
@@ -126,27 +131,35 @@ class Process:
             where = f"GRPC_ADDRESS={self._settings.grpc_address}, ADMIN_ADDRESS={self._settings.admin_address}"
             stop(f"{self._service.name} cannot listen ({where}): {taken}")
         self._background = asyncio.create_task(self._open_and_serve())
+        self._background.add_done_callback(self._ended)
+
+    def _ended(self, background: "asyncio.Task[None]") -> None:
+        """Nothing serves in the background any more: unless we drain, the starter shall begin again."""
+        if not self._draining.is_set() and not background.cancelled():
+            log.critical("%s cannot go on", self._service.name, exc_info=background.exception())
+            self._told_to_stop.set()
+            self.exit_code = 1
 
     async def _open_and_serve(self) -> None:
         """Waits for the database, then serves; NATS may come later: writes succeed and their events follow."""
         while not self._draining.is_set():
             try:
                 await self._database.open()
-                self._schema_missing = await behind(self._database, package(self._service.name))
-                if not self._schema_missing:
+                missing = await behind(self._database, package(self._service.name))
+                if not missing:
                     break
                 await self._database.close()
             except Exception as away:
-                self._schema_missing = f"the database cannot be used: {away or type(away).__name__}"
-            log.warning("waiting: %s", self._schema_missing)
+                missing = f"the database cannot be used: {away or type(away).__name__}"
+            self._not_serving = missing
+            log.warning("waiting: %s", missing)
             await asyncio.sleep(0.5)
         for prepare in self._service.on_start:
             await prepare(self.context)
         await self._server.start()
-        await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
+        self._not_serving = ""
         log.info("%s serves on %s", self._service.name, self._settings.grpc_address)
-        tasks = [self._events(), self._sagas.run(), self._clean()]
-        await asyncio.gather(*tasks)
+        await asyncio.gather(self._events(), self._sagas.run(), self._clean(), self._mirror_readiness())
 
     async def _events(self) -> None:
         """Relay and consumers, once NATS is there."""
@@ -183,13 +196,20 @@ class Process:
                 log.warning("old request ids stay for now: %s", away or type(away).__name__)
             await asyncio.sleep(CLEAN_SECONDS)
 
+    async def _mirror_readiness(self) -> None:
+        """gRPC health says what /readyz says."""
+        while not self._draining.is_set():
+            status = health_pb2.HealthCheckResponse.NOT_SERVING if await self.missing() else SERVING
+            await self._health.set("", status)
+            await asyncio.sleep(HEALTH_SECONDS)
+
     async def missing(self) -> str:
         """What keeps this process from serving; empty if nothing does. NATS is not on the list: without it writes
         still succeed, and a fleet that turns itself off helps nobody."""
         if self._draining.is_set():
             return "draining"
-        if self._schema_missing:
-            return self._schema_missing
+        if self._not_serving:
+            return self._not_serving
         try:
             await self._database.fetch("SELECT 1", [])
         except CrmError as away:

@@ -5,11 +5,9 @@ Handlers and reactions see only this. Whether a commit is one statement or a tra
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from copy import copy
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import asyncpg
@@ -24,6 +22,7 @@ from chassis.identity import Caller, Reach
 from chassis.records import Mapper
 from chassis.settings import package
 from chassis.values import ExternalId, Record, business_time, id_of, is_uuid, new_id, utc_now
+from chassis.writing import Kept, LostRace, Writing, external_ids
 
 if TYPE_CHECKING:
     from chassis.members import Member, Members
@@ -31,11 +30,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Record)
 MOST_FOUND = 1000
-MOST_EVENTS_IN_ONE_STATEMENT = 8
-
-
-class LostRace(Exception):
-    """Somebody else wrote between our read and our write; the edge runs the handler again."""
 
 
 class RequestTaken(Exception):
@@ -70,24 +64,6 @@ class Page(Generic[R]):
 
     records: list[R]
     next_page_token: str
-
-
-@dataclass
-class Kept:
-    """A record this work has loaded or made, and the row it had when it was loaded."""
-
-    record: Record
-    mapper: Mapper
-    row: list[Any] | None  # None: new
-    external_ids: frozenset[ExternalId] = field(default=frozenset())
-
-    @property
-    def new(self) -> bool:
-        return self.row is None
-
-    @property
-    def changed(self) -> bool:
-        return self.row is None or self.mapper.dump(self.record) != self.row
 
 
 class Work:
@@ -308,14 +284,12 @@ class Work:
         if not changed and not events and not self._statements:
             return
         request = self._request_row(changed, answer)
+        writing = Writing(changed, events, self._statements, request)
         try:
-            if self._fits_one_statement(changed, events):
-                await self._flush(changed[0], events, request)
-            elif self.connection is not None:
-                await self._write(self.connection, changed, events, request)
+            if self.connection is not None:
+                await writing.on(self.connection)
             else:
-                async with self.context.database.transaction() as connection:
-                    await self._write(connection, changed, events, request)
+                await writing.of_its_own(self.context.database)
         except asyncpg.UniqueViolationError as taken:
             raise self._taken(taken, changed) from taken
         except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as lost:
@@ -325,59 +299,6 @@ class Work:
 
     def _changed(self) -> list[Kept]:
         return [kept for kept in self._kept.values() if kept.changed]
-
-    def _fits_one_statement(self, changed: list[Kept], events: list[list[Any]]) -> bool:
-        if self.connection is not None or self._statements or len(changed) != 1:
-            return False
-        same_ids = changed[0].new or _external_ids(changed[0].record) == changed[0].external_ids
-        return same_ids and len(events) <= MOST_EVENTS_IN_ONE_STATEMENT
-
-    async def _flush(self, kept: Kept, events: list[list[Any]], request: list[Any] | None) -> None:
-        ids = [_external_id_row(kept.record, key) for key in _external_ids(kept.record)] if kept.new else []
-        sql = statements.flush(
-            kept.mapper, new=kept.new, events=len(events), external_ids=len(ids), request=request is not None
-        )
-        arguments = kept.mapper.dump(kept.record)
-        if not kept.new:
-            arguments.append(kept.record.version - 1)
-        for row in (*events, *ids, *([request] if request else [])):
-            arguments += row
-        rows = await self.context.database.fetch(sql, arguments)
-        if rows[0][0] == 0:
-            raise LostRace()
-
-    async def _write(
-        self, connection: asyncpg.Connection, changed: list[Kept], events: list[list[Any]], request: list[Any] | None
-    ) -> None:
-        """The same in a transaction: statements, records by kind, external ids, events, request id. Rows are written
-        in the order of their keys, so that two that write the same rows wait for each other instead of locking up."""
-        with telemetry.client_span("postgresql", "WRITE") if self._event is None else nullcontext():
-            if request:
-                await connection.execute(statements.INSERT_REQUEST, *request)
-            for sql, arguments in _runs(self._statements):
-                await connection.executemany(sql, arguments)
-            in_order = sorted(changed, key=lambda kept: kept.record.name)
-            for sql, rows in _runs(sorted(map(self._record_row, in_order), key=itemgetter(0))):
-                if len(await connection.fetchmany(sql, rows)) != len(rows):
-                    raise LostRace()
-            gone = [
-                _external_id_row(k.record, key) for k in changed for key in k.external_ids - _external_ids(k.record)
-            ]
-            come = [
-                _external_id_row(k.record, key) for k in changed for key in _external_ids(k.record) - k.external_ids
-            ]
-            if gone:
-                await connection.executemany(statements.DELETE_EXTERNAL_ID, sorted(gone))
-            if come:
-                await connection.executemany(statements.INSERT_EXTERNAL_ID, sorted(come))
-            if events:
-                await connection.executemany(statements.INSERT_EVENT, events)
-
-    def _record_row(self, kept: Kept) -> tuple[str, tuple[Any, ...]]:
-        row = kept.mapper.dump(kept.record)
-        if kept.new:
-            return statements.insert_record(kept.mapper), tuple(row)
-        return statements.update_record(kept.mapper), (*row, kept.record.version - 1)
 
     def _outbox_row(self, event: Any) -> list[Any]:
         record: Record = getattr(event, fields(event)[0].name)
@@ -446,25 +367,6 @@ class Work:
             key = (kind, str(row["id"]))
             if key not in self._kept:
                 record = mapper.load(row)
-                self._kept[key] = Kept(record, mapper, mapper.dump(record), _external_ids(record))
+                self._kept[key] = Kept(record, mapper, mapper.dump(record), external_ids(record))
             records.append(self._kept[key].record)
         return records  # type: ignore[return-value]
-
-
-def _external_ids(record: Record) -> frozenset[ExternalId]:
-    return frozenset(getattr(record, "external_ids", ()))
-
-
-def _external_id_row(record: Record, key: ExternalId) -> list[Any]:
-    return [record.collection, key.system, key.kind, key.id, record.id]
-
-
-def _runs(statements_: Iterable[tuple[str, tuple[Any, ...]]]) -> list[tuple[str, list[tuple[Any, ...]]]]:
-    """Neighbours with the same SQL as one batch: one round trip each."""
-    runs: list[tuple[str, list[tuple[Any, ...]]]] = []
-    for sql, arguments in statements_:
-        if runs and runs[-1][0] == sql:
-            runs[-1][1].append(arguments)
-        else:
-            runs.append((sql, [arguments]))
-    return runs

@@ -113,6 +113,6 @@ async def test_people_are_listed_by_team_and_role(directory):
 
 async def test_a_salesperson_reads_people_but_adds_none(directory):
     assert await call(directory, "ListUsers", pb.ListUsersRequest(), by="users/ana")
+    request = pb.CreateUserRequest(user=pb.User(display_name="Mine"))
     with pytest.raises(PermissionDenied):
-        request = pb.CreateUserRequest(user=pb.User(display_name="Mine"))
         await call(directory, "CreateUser", request, by="users/ana")

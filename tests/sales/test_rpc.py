@@ -79,6 +79,13 @@ async def test_where_an_account_came_from_cannot_be_changed(service, field):
         await service.call("UpdateAccount", account={"name": made.name, field: value})
 
 
+ARCHIVING = {
+    "Account": ("ArchiveAccount", "RestoreAccount"),
+    "Contact": ("ArchiveContact", "RestoreContact"),
+    "Opportunity": ("ArchiveOpportunity", "RestoreOpportunity"),
+}
+
+
 @pytest.mark.parametrize("kind", ["Account", "Contact", "Opportunity"])
 async def test_what_is_archived_leaves_the_lists_until_it_is_restored(service, kind):
     account = await service.account()
@@ -93,13 +100,14 @@ async def test_what_is_archived_leaves_the_lists_until_it_is_restored(service, k
         return [item.name for item in getattr(page, plural.lower())]
 
     assert await listed() == [record.name]
-    archived = await service.call(f"Archive{kind}", name=record.name)
+    archive, restore = ARCHIVING[kind]
+    archived = await service.call(archive, name=record.name)
     assert archived.HasField("archive_time")
     assert await listed() == []
     assert await listed(show_archived=True) == [record.name]
     with pytest.raises(FailedPrecondition):
-        await service.call(f"Archive{kind}", name=record.name)
-    restored = await service.call(f"Restore{kind}", name=record.name)
+        await service.call(archive, name=record.name)
+    restored = await service.call(restore, name=record.name)
     assert not restored.HasField("archive_time")
     assert await listed() == [record.name]
     assert await service.events(record.name) == [f"{kind}{verb}" for verb in ("Created", "Archived", "Restored")]

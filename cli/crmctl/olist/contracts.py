@@ -15,22 +15,21 @@ _LONGEST_PAUSE_SECONDS = 0.5
 _NOT_FOUND = 404
 
 
-async def enforce(suite: Suite, deal: Deal, opportunity: Record, known: Known, tally: Tally) -> Record:
-    """The deal's contract, in force since the day it was won. Raises Wrong or Refused if the row is at fault."""
+async def enforce(suite: Suite, deal: Deal, opportunity: Record, known: Known, tally: Tally) -> None:
+    """Bring the deal's contract in force on the day it was won. Raises Wrong or Refused if the row is at fault."""
     name = f"contracts/{opportunity['name'].partition('/')[2]}"  # Derived from the opportunity by contracts.
     contract = known.contracts.get(name)
     state, at = contract["state"] if contract else "DRAFT", timestamp(deal.won_time)
-    if contract and state == "ACTIVE":
+    if state == "ACTIVE":
         tally.count("contracts", "unchanged")
-        return contract
+        return
     if state == "DRAFT":
         await _submit(suite, name, at, deal.owner)
         state = "IN_APPROVAL"
     if state == "IN_APPROVAL":
         await suite.post(f"/v1/{name}:approve", {"approveTime": at})
-    activated = await suite.post(f"/v1/{name}:activate", {"activateTime": at})
+    await suite.post(f"/v1/{name}:activate", {"activateTime": at})
     tally.count("contracts", "changed" if contract else "created")
-    return activated
 
 
 async def _submit(suite: Suite, name: str, at: str, owner: str) -> None:

@@ -1,23 +1,34 @@
 """Reports lag behind what they report; a run ends when they do not."""
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from typing import Any
 
 from crmctl.connection import Refused
-from crmctl.suite import Suite, pause
+from crmctl.suite import Suite
 
-_WITHIN_TRIES = 120  # With pauses of up to half a second: a minute.
-_LONGEST_PAUSE_SECONDS = 0.5
+_PAUSE_SECONDS = 0.3
+_WITHIN_TRIES = 200  # A minute.
 
 
-async def caught_up(suite: Suite, written: Mapping[str, str]) -> bool:
-    """Wait until insights has heard of what was written last: service → timestamp. False if it takes too long."""
-    for attempt in range(1, _WITHIN_TRIES + 1):
+async def caught_up(suite: Suite, leads: Counter[str], customers: Counter[str]) -> bool:
+    """Wait until the channel report knows this many of each channel and has come to rest; False if it takes too long.
+
+    Leads and customers of one batch are stored at one moment, so freshness alone does not tell whether all were heard.
+    """
+    positions: dict[str, Any] = {}
+    for _ in range(_WITHIN_TRIES):
         try:
-            heard = (await suite.get("/v1/reports/channels"))["freshness"]
+            report = await suite.get("/v1/reports/channels")
         except Refused:
             return False  # There is no insights here, or it is away; its reports will come when it does.
-        if all(service in heard and heard[service]["eventTime"] >= last for service, last in written.items()):
+        before, positions = positions, {name: mark["position"] for name, mark in report["freshness"].items()}
+        told = {one["channel"]: one for one in report["channels"]}
+        if before == positions and _all(told, leads, "leads") and _all(told, customers, "customers"):
             return True
-        await asyncio.sleep(min(pause(attempt), _LONGEST_PAUSE_SECONDS))
+        await asyncio.sleep(_PAUSE_SECONDS)
     return False
+
+
+def _all(told: dict[str, dict[str, Any]], wanted: Counter[str], field: str) -> bool:
+    return all(channel in told and told[channel][field] >= count for channel, count in wanted.items())

@@ -1,6 +1,7 @@
 """One run of the import, in the order in which it could have happened."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,7 +42,6 @@ class Import:
         self._deals = funnel.deals_of(self._tables, self._rejected, self._now)
         self._won: dict[str, Record] = {}  # Opportunities by seller id.
         self._recorded: dict[str, Record] = {}  # Orders by number.
-        self._written: dict[str, str] = {}  # When a service last stored something of this run, as it says.
 
     async def run(self) -> Outcome:
         """Everything; raises Problem or Refused if the suite, not a row, is at fault."""
@@ -53,7 +53,7 @@ class Import:
         await asyncio.gather(self._enforce(there), self._record(ours, there))
         await self._complain(there)
         notes = [] if ITEMS in self._tables else [f"There is no {ITEMS}: no orders, no cases."]
-        if not await reports.caught_up(self._suite, self._written):
+        if self._tally.changed and not await self._reported(names):
             notes.append("The reports do not show all of it yet.")
         return Outcome(self._tally, self._rejected, notes)
 
@@ -84,16 +84,13 @@ class Import:
             if deal.mql_id in refused:
                 raise Wrong(f"its lead was refused: {refused[deal.mql_id].where}")
             name = names.get(deal.mql_id, "")
-            won = await deals.win(self._suite, deal, name, there, self._tally)
-            self._won[deal.seller_id] = won
-            self._note("sales", won)
+            self._won[deal.seller_id] = await deals.win(self._suite, deal, name, there, self._tally)
 
         await self._each("deals", self._deals, lambda deal: [deal.row], one)
 
     async def _enforce(self, there: Known) -> None:
         async def one(deal: funnel.Deal) -> None:
-            contract = await contracts.enforce(self._suite, deal, self._won[deal.seller_id], there, self._tally)
-            self._note("contracts", contract)
+            await contracts.enforce(self._suite, deal, self._won[deal.seller_id], there, self._tally)
 
         won = [deal for deal in self._deals if deal.seller_id in self._won]
         await self._each("contracts", won, lambda deal: [deal.row], one)
@@ -107,9 +104,7 @@ class Import:
         async def one(order: shop.Order) -> None:
             if order.seller_id not in self._won and order.seller_id not in there.accounts:
                 raise Wrong(f"order {order.number}: the deal of seller {order.seller_id} was refused")
-            recorded = await orders.record(self._suite, order, there, self._tally)
-            self._recorded[order.number] = recorded
-            self._note("sales", recorded)
+            self._recorded[order.number] = await orders.record(self._suite, order, there, self._tally)
 
         await self._each("orders", ours, lambda order: order.rows, one)
 
@@ -117,14 +112,17 @@ class Import:
         recorded = there.orders | self._recorded
 
         async def one(complaint: shop.Complaint) -> None:
-            order = recorded[complaint.order_id]
-            self._note("service-desk", await cases.complain(self._suite, complaint, order, there, self._tally))
+            await cases.complain(self._suite, complaint, recorded[complaint.order_id], there, self._tally)
 
         complaints = shop.complaints_of(self._tables, recorded, self._rejected, self._now)
         await self._each("cases", complaints, lambda complaint: [complaint.row], one)
 
-    def _note(self, service: str, record: Record) -> None:
-        self._written[service] = max(self._written.get(service, ""), record["updateTime"])
+    async def _reported(self, names: dict[str, str]) -> bool:
+        """Whether the reports show the leads and customers of this run; waits for them."""
+        channel = {lead.mql_id: lead.channel for lead in self._leads if lead.mql_id in names}
+        won = [deal.mql_id for deal in self._deals if deal.seller_id in self._won and deal.mql_id in channel]
+        customers = Counter(channel[mql_id] for mql_id in won)
+        return await reports.caught_up(self._suite, Counter(channel.values()), customers)
 
     async def _each(
         self, phase: str, items: list[T], rows: Callable[[T], Iterable[Row]], do: Callable[[T], Awaitable[None]]

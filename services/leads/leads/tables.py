@@ -36,7 +36,8 @@ leads = Table(
     info={"collection": "leads"},
 )
 is_open = leads.c.state.in_([state.name for state in OPEN])
-listed(leads, "owner", "team", "state", "channel", "journey_id")
+leads.c.create_time.info["filter"] = True
+listed(leads, "owner", "team", "state", "channel", "journey_id", "create_time")
 Index("leads_email", leads.c.email, postgresql_where=leads.c.email != "")
 Index("leads_phone_digits", leads.c.phone_digits, postgresql_where=leads.c.phone_digits != "")
 

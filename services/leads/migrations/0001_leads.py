@@ -54,6 +54,7 @@ def upgrade() -> None:
         info={"collection": "leads"},
     )
     op.create_index("leads_channel_id", "leads", ["channel", sa.literal_column("id DESC")], unique=False)
+    op.create_index("leads_create_time_id", "leads", ["create_time", sa.literal_column("id DESC")], unique=False)
     op.create_index("leads_email", "leads", ["email"], unique=False, postgresql_where=sa.text("email != ''"))
     op.create_index("leads_journey_id_id", "leads", ["journey_id", sa.literal_column("id DESC")], unique=False)
     op.create_index("leads_owner_id", "leads", ["owner", sa.literal_column("id DESC")], unique=False)

@@ -158,6 +158,7 @@ def upgrade() -> None:
     op.create_index(
         "opportunities_stage", "opportunities", ["pipeline", "stage", sa.literal_column("id DESC")], unique=False
     )
+    op.create_index("opportunities_stage_id", "opportunities", ["stage", sa.literal_column("id DESC")], unique=False)
     op.create_index("opportunities_state_id", "opportunities", ["state", sa.literal_column("id DESC")], unique=False)
     op.create_index("opportunities_team_id", "opportunities", ["team", sa.literal_column("id DESC")], unique=False)
     op.create_index(

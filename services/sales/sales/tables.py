@@ -118,7 +118,7 @@ opportunities = Table(
     info={"collection": "opportunities"},
 )
 opportunities.c.create_time.info |= FILTER
-listed(opportunities, "state", "account", "owner", "team", "lead", "channel", "journey_id", "create_time")
+listed(opportunities, "state", "stage", "account", "owner", "team", "lead", "channel", "journey_id", "create_time")
 Index("opportunities_stage", opportunities.c.pipeline, opportunities.c.stage, opportunities.c.id.desc())
 # Spelled out, not parameters: a prepared statement uses a partial index only for what it can prove.
 is_won, is_open = text("state = 'WON'"), text("state = 'OPEN'")
