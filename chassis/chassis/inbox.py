@@ -5,7 +5,6 @@ event delivered twice has one effect. What fails every delivery becomes a dead l
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
@@ -29,14 +28,16 @@ from chassis.writing import LostRace
 
 BATCH = 200
 RUN = 25  # events that share a transaction
-LANES = 8  # records handled side by side; one record's events stay in order
 PULL_SECONDS = 5.0
 MOST_DELIVERIES = 6
 BACKOFF_SECONDS = (0.2, 1, 3, 10, 30)
 RACES = 5  # tries before a lost race counts as a failed delivery
 IN_PROGRESS_SECONDS = 10.0
 
-TAKE_IN = "INSERT INTO inbox (event_id, receive_time) VALUES ($1::uuid, now()) ON CONFLICT DO NOTHING RETURNING 1"
+TAKE_IN = (
+    "INSERT INTO inbox (event_id, receive_time) SELECT id, now() FROM unnest($1::uuid[]) AS arrived(id)"
+    " ON CONFLICT DO NOTHING RETURNING event_id::text"
+)
 NEWER = (
     "INSERT INTO inbox_latest (reaction, subject, epoch, version) VALUES ($1::text, $2::text, $3::uuid, $4::bigint)"
     " ON CONFLICT (reaction, subject) DO UPDATE SET epoch = excluded.epoch, version = excluded.version"
@@ -55,6 +56,9 @@ class Inbox:
 
     def __init__(self, context: Context, reactions: Sequence[Reaction]) -> None:
         self._context, self.reactions = context, list(reactions)
+        # Streams take turns: two transactions that touch the same rows in another order would lock each other up,
+        # and a process has but one thread to spend.
+        self.turn = asyncio.Lock()
 
     def reacting(self, type_name: str) -> list[Reaction]:
         return [reaction for reaction in self.reactions if not reaction.types or type_name in reaction.types]
@@ -63,7 +67,7 @@ class Inbox:
         """Runs the reactions to one event in one transaction; False if it had been applied before."""
         for attempt in range(RACES):
             try:
-                async with self._context.database.transaction() as connection:
+                async with self.turn, self._context.database.transaction() as connection:
                     return await self.apply_on(connection, event)
             except LostRace:
                 if attempt == RACES - 1:
@@ -73,8 +77,18 @@ class Inbox:
 
     async def apply_on(self, connection: asyncpg.Connection, event: Event) -> bool:
         """The same on a connection whose transaction the caller holds."""
-        if not await connection.fetchval(TAKE_IN, event.id):
-            return False
+        fresh = await self.take_in(connection, [event])
+        for one in fresh:
+            await self.react(connection, one)
+        return bool(fresh)
+
+    async def take_in(self, connection: asyncpg.Connection, events: list[Event]) -> list[Event]:
+        """Marks events as received; returns those that had not been, each once, in order."""
+        rows = await connection.fetch(TAKE_IN, [event.id for event in events])
+        fresh = {row["event_id"] for row in rows}
+        return list({event.id: event for event in events if event.id in fresh}.values())
+
+    async def react(self, connection: asyncpg.Connection, event: Event) -> None:
         caller = service_caller(self._context.service)
         for reaction in self.reacting(event.type):
             if reaction.keep is Keep.LATEST and not await connection.fetchval(
@@ -85,7 +99,6 @@ class Inbox:
             await reaction.run(event.message, work)
             work.prepare()
             await work.commit()
-        return True
 
 
 class Consumer:
@@ -134,13 +147,11 @@ class Consumer:
         self._stopping = True
 
     async def _apply_batch(self, batch: list[Msg]) -> None:
-        """Lanes side by side; events of one record stay in one lane, in order."""
-        lanes: dict[int, list[Msg]] = defaultdict(list)
-        for message in batch:
-            lanes[hash((message.headers or {}).get("ce-partitionkey", "")) % LANES].append(message)
+        """In the order of the stream, in runs that share a transaction."""
         still_at_it = asyncio.create_task(self._keep_alive(batch))
         try:
-            await asyncio.gather(*(self._lane(lane) for lane in lanes.values()))
+            for start in range(0, len(batch), RUN):
+                await self._run(batch[start : start + RUN])
         finally:
             still_at_it.cancel()
 
@@ -152,15 +163,13 @@ class Consumer:
                 if not message.is_acked:
                     await message.in_progress()
 
-    async def _lane(self, messages: list[Msg]) -> None:
-        for start in range(0, len(messages), RUN):
-            run = messages[start : start + RUN]
-            if self._stopping:
-                for message in run:
-                    await message.nak()
-            elif not await self._together(run):
-                for message in run:
-                    await self._one(message)
+    async def _run(self, run: list[Msg]) -> None:
+        if self._stopping:
+            for message in run:
+                await message.nak()
+        elif not await self._together(run):
+            for message in run:
+                await self._one(message)
 
     async def _together(self, run: list[Msg]) -> bool:
         """A run of events in one transaction, which shares the cost of its commit. If anything in it fails, nothing
@@ -169,10 +178,10 @@ class Consumer:
             return False
         try:
             events = [decode(dict(m.headers or {}), m.data, m.metadata.sequence.stream) for m in run]
-            async with self._database.transaction() as connection:
-                for event in events:
+            async with self._inbox.turn, self._database.transaction() as connection:
+                for event in await self._inbox.take_in(connection, events):
                     with _span(event):
-                        await self._inbox.apply_on(connection, event)
+                        await self._inbox.react(connection, event)
         except Exception as failed:
             log.info("a run of %d events is taken one by one: %s", len(run), failed or type(failed).__name__)
             return False
