@@ -6,7 +6,6 @@ event delivered twice has one effect. What fails every delivery becomes a dead l
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 
 import asyncpg
 import msgspec
@@ -240,7 +239,7 @@ class Consumer:
         await message.term()
 
 
-def _span(event: Event) -> AbstractContextManager[telemetry.Span]:
+def _span(event: Event) -> telemetry.span:
     """A reaction's span: a trace of its own, linked to the one that led to it."""
     return telemetry.span(
         f"react {event.type}",

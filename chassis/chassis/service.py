@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -157,6 +158,9 @@ class Process:
         for prepare in self._service.on_start:
             await prepare(self.context)
         await self._server.start()
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays; looking through it again and again costs several per cent
+        gc.set_threshold(20_000, 20, 50)
         self._not_serving = ""
         log.info("%s serves on %s", self._service.name, self._settings.grpc_address)
         await asyncio.gather(self._events(), self._sagas.run(), self._clean(), self._mirror_readiness())

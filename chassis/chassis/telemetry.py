@@ -13,12 +13,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
-from opentelemetry.trace import INVALID_SPAN, Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+)
 
 # Attribute names, declared once.
 JOURNEY = "crm.journey.id"
@@ -62,25 +72,40 @@ def _exporter() -> Any:
     return GrpcExporter()
 
 
-@contextmanager
-def span(
-    name: str,
-    kind: SpanKind = SpanKind.INTERNAL,
-    *,
-    traceparent: str | None = None,
-    linked: str = "",
-    **attributes: str | int,
-) -> Iterator[Span]:
-    """A span around a piece of work. `traceparent` continues a caller's trace ("" begins a new one),
-    `linked` names a trace that led to this one. Errors mark it; they are not swallowed."""
-    context = None
-    if traceparent is not None:
-        parent = parse(traceparent)
-        context = trace.set_span_in_context(NonRecordingSpan(parent) if parent else INVALID_SPAN)
-    other = parse(linked)
-    links = [Link(other)] if other else []
-    with _tracer.start_as_current_span(name, context=context, kind=kind, links=links, attributes=attributes) as current:
-        yield current
+class span:
+    """A span around a piece of work. `traceparent` continues a caller's trace ("" begins a new one), `linked` names a
+    trace that led to this one. Errors mark it; they are not swallowed. Written out, because the context managers of
+    the library cost as much as a small reaction."""
+
+    __slots__ = ("_span", "_token")
+
+    def __init__(
+        self,
+        name: str,
+        kind: SpanKind = SpanKind.INTERNAL,
+        *,
+        traceparent: str | None = None,
+        linked: str = "",
+        **attributes: str | int,
+    ) -> None:
+        within = None
+        if traceparent is not None:
+            parent = parse(traceparent)
+            within = trace.set_span_in_context(NonRecordingSpan(parent) if parent else INVALID_SPAN)
+        other = parse(linked) if linked else None
+        links = [Link(other)] if other else None
+        self._span = _tracer.start_span(name, within, kind, attributes, links)
+
+    def __enter__(self) -> Span:
+        self._token = context.attach(trace.set_span_in_context(self._span))
+        return self._span
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        context.detach(self._token)
+        if isinstance(error, Exception) and self._span.is_recording():
+            self._span.record_exception(error)
+            self._span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+        self._span.end()
 
 
 @contextmanager
@@ -91,8 +116,14 @@ def client_span(system: str, statement: str) -> Iterator[None]:
         return
     words = statement.split(None, 1)[0].upper()
     attributes = {"db.system.name": system, "db.query.text": statement[:2000]}
-    with _tracer.start_as_current_span(f"{system} {words}", kind=SpanKind.CLIENT, attributes=attributes):
+    calling = _tracer.start_span(f"{system} {words}", kind=SpanKind.CLIENT, attributes=attributes)
+    try:
         yield
+    except Exception as error:
+        calling.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+        raise
+    finally:
+        calling.end()
 
 
 def mark(**attributes: str | int) -> None:
@@ -106,18 +137,18 @@ def parse(traceparent: str) -> SpanContext | None:
     """A W3C traceparent as a span context; None if it is not one."""
     parts = traceparent.split("-")
     try:
-        context = SpanContext(int(parts[1], 16), int(parts[2], 16), True, TraceFlags(int(parts[3], 16)))
+        found = SpanContext(int(parts[1], 16), int(parts[2], 16), True, TraceFlags(int(parts[3], 16)))
     except (IndexError, ValueError):
         return None
-    return context if context.is_valid else None
+    return found if found.is_valid else None
 
 
 def traceparent() -> str:
     """The current span as a W3C traceparent; empty outside of any trace."""
-    context = trace.get_current_span().get_span_context()
-    if not context.is_valid:
+    current = trace.get_current_span().get_span_context()
+    if not current.is_valid:
         return ""
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+    return f"00-{current.trace_id:032x}-{current.span_id:016x}-{current.trace_flags:02x}"
 
 
 def trace_id() -> str:
