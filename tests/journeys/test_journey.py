@@ -245,8 +245,22 @@ def test_the_trace_of_the_conversion_crosses_gateway_leads_and_sales(story):
         ("leads saga lead_conversion", "leads saga step accept_lead"),
         ("leads saga step accept_lead", "leads crm.sales.v1.SalesService/AcceptLead"),
         ("leads crm.sales.v1.SalesService/AcceptLead", "sales crm.sales.v1.SalesService/AcceptLead"),
+        ("sales crm.sales.v1.SalesService/AcceptLead", "sales postgresql SELECT"),
+        ("sales crm.sales.v1.SalesService/AcceptLead", "sales postgresql WRITE"),
     }
     until(lambda: expected <= tree() or print("missing", expected - tree()), "the span tree holds every expected edge")
+
+
+def test_reactions_are_traces_of_their_own_that_link_to_what_they_react_to(story):
+    def reacting() -> set[str]:
+        entry = next(entry for entry in _whole(story) if entry["type"].endswith("OpportunityWon"))
+        sink = story.admin.stack.addresses["sink"]
+        linked = httpx.get(f"{sink}/traces/{entry['traceId']}").json()["linkedFrom"]
+        traces = [httpx.get(f"{sink}/traces/{trace_id}").json()["spans"] for trace_id in linked]
+        return {_who(span) for spans in traces for span in spans}
+
+    expected = {f"{service} react crm.sales.v1.OpportunityWon" for service in ("contracts", "marketing", "insights")}
+    until(lambda: expected <= reacting(), "contracts, marketing and insights react in linked traces")
 
 
 def _spans(story: Story, event: str) -> list[dict[str, Any]]:
