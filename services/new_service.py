@@ -245,6 +245,18 @@ async def test_what_was_recorded_can_be_read_and_listed({pkg}):
 '''
 
 
+RULES = '''"""The rules of {name}, without any server."""
+
+from {pkg}.domain import {One}
+
+
+def test_a_new_record_is_named_by_its_id_and_not_stored_yet():
+    record = {One}(display_name="First")
+    assert record.name == f"{plural}/{{record.id}}"
+    assert record.version == 0
+'''
+
+
 def make(name: str) -> list[Path]:
     """Writes the files and returns them."""
     pkg = name.replace("-", "_")
@@ -256,6 +268,7 @@ def make(name: str) -> list[Path]:
         f"proto/crm/{pkg}/v1/{pkg}.proto": PROTO,
         f"proto/crm/{pkg}/v1/events.proto": EVENTS,
         f"tests/{pkg}/test_rpc.py": TEST,
+        f"tests/{pkg}/test_domain.py": RULES,
     }
     written = []
     for target, text in targets.items():
@@ -265,7 +278,10 @@ def make(name: str) -> list[Path]:
         written.append(path)
     settings = ROOT / "chassis/chassis/settings.py"
     settings.write_text(re.sub(r"(SERVICES = \(.*)\)", rf'\1, "{name}")', settings.read_text(), count=1))
-    return written
+    roles = ROOT / "chassis/chassis/roles.toml"
+    granted = f'[sales_manager]\n"{pkg}.read" = "all"\n"{pkg}.write" = "all"\n'
+    roles.write_text(roles.read_text().replace("[sales_manager]\n", granted, 1))
+    return [*written, settings, roles]
 
 
 def main() -> None:
@@ -276,7 +292,7 @@ def main() -> None:
         sys.exit(f"services/{name} exists already")
     for path in make(name):
         print(f"wrote {path.relative_to(ROOT)}")
-    print("next: grant its permissions in chassis/chassis/roles.toml, then: make setup test")
+    print("next: see in chassis/chassis/roles.toml who may use it, then: make docs openapi check test")
 
 
 if __name__ == "__main__":

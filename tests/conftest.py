@@ -1,5 +1,8 @@
 """What all tests share: real servers for the session, an issuer, and each service started when first asked for."""
 
+import os
+from pathlib import Path
+
 import pytest
 from chassis.testing import Backend
 from harness import Issuer, Running, start
@@ -9,6 +12,15 @@ from harness import Issuer, Running, start
 def backend():
     with Backend.running() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def olist() -> Path:
+    """The real rows of the Olist funnel. Tests without them are skipped, and pytest's summary says so."""
+    data = Path(os.environ.get("CRM_DATA", Path(__file__).parents[2] / "shared/data")) / "olist"
+    if not data.is_dir():
+        pytest.skip(f"the real rows are not at {data}; CRM_DATA names the folder of data sets")
+    return data
 
 
 @pytest.fixture(scope="session")

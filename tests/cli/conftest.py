@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from crmctl.olist.files import COLUMNS
 
-OLIST = Path(__file__).parents[3] / "shared" / "data" / "olist"
 Rows = dict[str, list[dict[str, str]]]
 
 # A folder in which everything fits: two leads, one of them won, an order of two items, a bad review.
@@ -39,14 +38,6 @@ SMALL: Rows = {
         },
     ],
 }  # fmt: skip
-
-
-@pytest.fixture
-def olist() -> Path:
-    """The real rows. Tests without them are skipped, and pytest's summary says so."""
-    if not OLIST.is_dir():
-        pytest.skip(f"the real rows are not at {OLIST}")
-    return OLIST
 
 
 @pytest.fixture

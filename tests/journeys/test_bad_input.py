@@ -39,7 +39,7 @@ def refused(answer: httpx.Response, status: int, field: str = "") -> dict:
     "body",
     ["", "{", "[]", '"text"', '{"displayName": }', "[" * 100_000, '{"displayName": "x"}}', '{"displayName": NaN}'],
 )
-def test_malformed_json(api, body):
+def test_malformed_json_is_refused(api, body):
     refused(raw(api, body), 400)
 
 
@@ -47,7 +47,7 @@ def test_json_that_is_too_deep(api):
     refused(raw(api, '{"labels":' * 200 + "{}" + "}" * 200), 400)
 
 
-def test_bad_utf_8(api):
+def test_bad_utf_8_is_refused(api):
     refused(raw(api, b'{"displayName": "\xff\xfe"}'), 400)
 
 
@@ -133,7 +133,7 @@ def test_a_body_that_is_not_json(api):
     refused(api.post("/v1/leads", content="a=b", headers={"content-type": "text/plain"}), 415)
 
 
-def test_the_wrong_method(api):
+def test_the_wrong_method_is_told(api):
     refused(api.delete("/v1/leads"), 405)
 
 

@@ -189,24 +189,13 @@ def test_one_page_shows_the_customer(story):
 
 
 def test_the_channel_is_credited(story):
-    report = until(
-        lambda: (
-            (read := story.admin.get("/v1/reports/channels"))["channels"]
-            and read["channels"][0]["revenue"] == "300.00"
-            and read
-        ),
-        "the report has the revenue",
-    )
-    figures = report["channels"][0]
-    assert (figures["channel"], figures["leads"], figures["customers"]) == ("Paid search", 1, 1)
-    performance = until(
-        lambda: (
-            (read := story.admin.get("/v1/channelPerformance")["channels"])
-            and read[0]["revenue"] == "300.00"
-            and read[0]
-        ),
-        "marketing has the revenue",
-    )
+    def credited(path: str, name: str) -> dict[str, Any]:
+        found = {one[name]: one for one in story.admin.get(path)["channels"]}.get("Paid search", {})
+        return found if found.get("revenue") == "300.00" else {}
+
+    figures = until(lambda: credited("/v1/reports/channels", "channel"), "the report has the revenue")
+    assert (figures["leads"], figures["customers"], figures["conversion"]) == (1, 1, 1)
+    performance = until(lambda: credited("/v1/channelPerformance", "displayName"), "marketing has the revenue")
     assert (performance["spend"], performance["cac"]) == ("250.00", "250.00")
 
 

@@ -38,7 +38,7 @@ def run(copy: Path, *command: str, timeout: float = 600) -> subprocess.Completed
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory) -> Path:
     """A copy of the tree with all three recipes applied."""
-    folder = tmp_path_factory.mktemp("copy") / "crm"
+    folder = tmp_path_factory.mktemp("recipes") / "copy"
     shutil.copytree(ROOT, folder, ignore=LEFT_OUT)
     for recipe in ("add-an-rpc", "add-an-event"):
         patched = subprocess.run(
