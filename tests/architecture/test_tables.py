@@ -66,7 +66,7 @@ def owned():
                 yield pytest.param(table, id=f"{service}-{table.name}")
 
 
-@pytest.mark.parametrize("table", owned())
+@pytest.mark.parametrize("table", list(owned()))
 def test_a_record_with_an_owner_is_found_by_owner_and_by_team(table):
     first = {next(iter(index.columns)).name for index in table.indexes if len(index.columns)}
     assert {"owner", "team"} <= first
