@@ -100,7 +100,8 @@ def test_an_earlier_call_logged_later_does_not_move_the_last_call_back():
 
 
 def test_assigning_tells_who_had_it_before():
-    subject = lead(owner="users/ana", team="teams/south")
+    subject = lead(owner="users/ana")
+    assert subject.assign("users/ana", "teams/south", NOW).previous_owner == ""
     event = subject.assign("users/boris", "teams/north", NOW)
     assert (event.previous_owner, subject.owner, subject.team) == ("users/ana", "users/boris", "teams/north")
 

@@ -142,7 +142,8 @@ class Lead(CustomerRecord):
 
     def assign(self, owner: str, team: str, at: datetime) -> "LeadAssigned":
         self._require_open()
-        previous, self.owner, self.team, self.assign_time = self.owner, owner, team, at
+        previous = self.owner if self.assign_time else ""  # an owner named at its making had nobody before
+        self.owner, self.team, self.assign_time = owner, team, at
         if self.state is State.NEW:
             self.state = State.ASSIGNED
         return LeadAssigned(lead=self, previous_owner=previous, event_time=at)
