@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from chassis.settings import SERVICES, package
 from chassis.testing import Backend
-from harness import Issuer, Running, start
+from harness import Issuer, start
 
 
 @pytest.fixture(scope="session")
@@ -30,49 +31,17 @@ def issuer():
     running.close()
 
 
-async def _service(name: str, backend: Backend, issuer: Issuer):
-    running: Running = await start(name, backend, issuer)
-    yield running
-    await running.stop()
+def _service(name: str):
+    """A fixture that starts a service when it is first asked for, for the whole session."""
 
-
-@pytest.fixture(scope="session")
-async def directory(backend, issuer):
-    async for running in _service("directory", backend, issuer):
+    @pytest.fixture(scope="session", name=package(name))
+    async def service(backend, issuer):
+        running = await start(name, backend, issuer)
         yield running
+        await running.stop()
+
+    return service
 
 
-@pytest.fixture(scope="session")
-async def leads(backend, issuer):
-    async for running in _service("leads", backend, issuer):
-        yield running
-
-
-@pytest.fixture(scope="session")
-async def sales(backend, issuer):
-    async for running in _service("sales", backend, issuer):
-        yield running
-
-
-@pytest.fixture(scope="session")
-async def marketing(backend, issuer):
-    async for running in _service("marketing", backend, issuer):
-        yield running
-
-
-@pytest.fixture(scope="session")
-async def service_desk(backend, issuer):
-    async for running in _service("service-desk", backend, issuer):
-        yield running
-
-
-@pytest.fixture(scope="session")
-async def contracts(backend, issuer):
-    async for running in _service("contracts", backend, issuer):
-        yield running
-
-
-@pytest.fixture(scope="session")
-async def insights(backend, issuer):
-    async for running in _service("insights", backend, issuer):
-        yield running
+# `directory`, `leads`, `service_desk` ...: one fixture for each service there is.
+globals().update({f"{package(name)}_fixture": _service(name) for name in SERVICES})
