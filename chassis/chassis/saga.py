@@ -42,6 +42,8 @@ ADVANCE = (
     " WHERE id = $1::uuid AND step = $2::integer RETURNING 1"
 )
 FINISH = "UPDATE saga SET due_time = NULL, step = step + 1, error = $3::text WHERE id = $1::uuid AND step = $2::integer"
+# A refusal is no answer to keep: a repeated call shall begin again and be told, not read the record.
+FORGET_CALL = "DELETE FROM request WHERE subject = $1::text AND answer IS NULL"
 POSTPONE = "UPDATE saga SET attempts = attempts + 1, error = $2::text, due_time = $3::timestamptz WHERE id = $1::uuid"
 
 
@@ -160,6 +162,8 @@ class Sagas:
                 async with self._context.database.transaction() as connection:
                     if await connection.execute(FINISH, row["id"], step, error) != "UPDATE 1":
                         return
+                    if error:
+                        await connection.execute(FORGET_CALL, row["subject"])
                     work = Work(self._context, caller, operation=f"saga {row['kind']}", connection=connection)
                     await last(work)
                     work.prepare()

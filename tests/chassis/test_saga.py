@@ -160,6 +160,18 @@ async def test_after_a_refusal_the_lead_can_be_converted_another_way(leads, neig
     assert (await convert(leads, lead.name, account_display_name="Other")).state == Lead.CONVERTED
 
 
+async def test_a_refused_call_that_is_repeated_begins_again(leads, neighbour):
+    lead = await qualified(leads)
+    request_id = new_id()
+    for _ in range(2):
+        neighbour.refuse = [InvalidArgument()]
+        with pytest.raises(InvalidArgument):
+            await convert(leads, lead.name, request_id=request_id)
+    neighbour.refuse = []
+    assert (await convert(leads, lead.name, request_id=request_id)).state == Lead.CONVERTED
+    assert (await convert(leads, lead.name, request_id=request_id)).state == Lead.CONVERTED
+
+
 async def test_a_crash_before_the_call_is_resumed(leads, neighbour, starting, token_endpoint, broker):
     """The process died right after its commit: the saga is found due, and by another process."""
     lead = await qualified(leads)
