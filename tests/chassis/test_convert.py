@@ -2,7 +2,7 @@
 
 import unicodedata
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import partial
@@ -198,9 +198,12 @@ def test_a_time_survives_the_way_there_and_back(value):
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**31), 2**31 - 1))
 def test_any_timestamp_is_a_time_or_refused(seconds, nanos):
     try:
-        moment(Timestamp(seconds=seconds, nanos=nanos), "win_time")
+        found = moment(Timestamp(seconds=seconds, nanos=nanos), "win_time")
     except InvalidFields as refused:
         check_about(refused, "win_time")
+    else:
+        assert found.utcoffset() == timedelta(0)
+        assert 1 <= found.year <= 9999
 
 
 @given(st.dates())

@@ -67,9 +67,9 @@ def test_what_no_font_has_is_told_and_not_printed_as_boxes(caplog):
 
 
 def test_text_is_never_read_as_markup(printer):
-    printer.pdf(
-        replace(PLAIN, title="#panic() $x$ *bold* @ref <label>", sections=[Section(text='#read("/etc/passwd") \\ "]')])
-    )
+    sections = [Section(text='#read("/etc/passwd") \\ "]')]
+    printed = printer.pdf(replace(PLAIN, title="#panic() $x$ *bold* @ref <label>", sections=sections))
+    assert printed.startswith(b"%PDF-")
 
 
 async def test_printing_does_not_happen_on_the_event_loop():
