@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.sql import visitors
@@ -101,6 +102,11 @@ outbox = Table(
     Column("elapsed_us", BigInteger, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("position", BigInteger),  # the stream's sequence number; null until published
+    # From where the call came, as the edge saw it; empty for what the suite does by itself.
+    Column("source", Text, nullable=False, server_default=""),
+    # Makes the sealed digest of a payload unguessable once payload and salt are gone; null after an erasure.
+    Column("salt", UUID(as_uuid=False), server_default=text("gen_random_uuid()")),
+    Column("erasure", UUID(as_uuid=False)),  # the erasure that redacted the payload
     postgresql_partition_by="RANGE (id)",  # UUIDv7 begins with the time: a range of ids is a month
 )
 Index("outbox_unpublished", outbox.c.id, postgresql_where=outbox.c.position.is_(None))
@@ -114,6 +120,45 @@ relay_mark = Table(
     Column("last_position", BigInteger, nullable=False),
 )
 epoch = Table("epoch", SPINE, Column("id", UUID(as_uuid=False), primary_key=True))
+audit_entry = Table(  # what is no event: a refusal, an export, a discarded dead letter, an erasure
+    "audit_entry",
+    SPINE,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("traceparent", Text, nullable=False),
+    Column("record_time", TIME, nullable=False),
+    Column("details", JSONB, nullable=False),
+    Column("salt", UUID(as_uuid=False), server_default=text("gen_random_uuid()")),
+    Column("erasure", UUID(as_uuid=False)),
+)
+audit_seal = Table(  # the chain: one link per event or audit entry, added by the relay, never changed
+    "audit_seal",
+    SPINE,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", UUID(as_uuid=False), nullable=False),
+    Column("kind", Text, nullable=False),  # `event` or `entry`: in which table the row is
+    Column("subject", Text(collation="C"), nullable=False),
+    Column("actor", Text(collation="C"), nullable=False),
+    Column("metadata_digest", LargeBinary, nullable=False),
+    Column("content_digest", LargeBinary, nullable=False),  # salted
+    Column("seal", LargeBinary, nullable=False),
+    Column("seal_time", TIME, nullable=False),
+    UniqueConstraint("id"),
+)
+Index("audit_seal_subject", audit_seal.c.subject, audit_seal.c.number)
+Index("audit_seal_actor", audit_seal.c.actor, audit_seal.c.number)
+inbox_mark = Table(  # how far each producer's stream was applied here
+    "inbox_mark",
+    SPINE,
+    Column("producer", Text, primary_key=True),
+    Column("created", Text, nullable=False),  # tells one stream of this name from the next
+    Column("position", BigInteger, nullable=False),
+)
 inbox = Table(
     "inbox",
     SPINE,

@@ -68,6 +68,7 @@ class Caller:
     roles: tuple[str, ...] = ()
     teams: frozenset[str] = field(default=frozenset())  # the caller's team
     subtree: frozenset[str] = field(default=frozenset())  # and the teams below
+    source: str = ""  # from where the call came
 
     def reach(self, permission: str) -> Reach:
         """How far `permission` reaches for this caller; NotPermitted if not at all."""

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,6 +43,7 @@ SHORTEST_SECONDS = 0.1  # less cannot be kept; refuse at once
 SPARE_SECONDS = 0.02  # kept back to say which call was late
 SAGA_SPARE_SECONDS = 0.5  # kept back to read the record again after waiting for its saga
 RACES = 3
+MOST_SOURCE = 300  # characters of where a call came from
 
 ANSWERED = "SELECT digest, answer, subject FROM request WHERE caller = $1::text AND method = $2::text AND id = $3::uuid"
 
@@ -131,7 +132,8 @@ class Edge:
             traceparent = str(metadata.get("traceparent", ""))
             with telemetry.span(method.path, telemetry.SpanKind.SERVER, traceparent=traceparent):
                 try:
-                    return await self._in_time(method, request, metadata, call.time_remaining())
+                    source = f"{metadata.get('crm-source', '')} {call.peer()}".strip()[:MOST_SOURCE]
+                    return await self._in_time(method, request, metadata, source, call.time_remaining())
                 except CrmError as error:
                     code = error.code
                     telemetry.mark(reason=error.reason)
@@ -156,7 +158,7 @@ class Edge:
             log.info("call", extra={"fields": {"method": method.path, "code": code, "ms": milliseconds, **more}})
 
     async def _in_time(
-        self, method: Method, request: Message, metadata: dict[str, Any], asked: float | None
+        self, method: Method, request: bytes, metadata: dict[str, Any], source: str, asked: float | None
     ) -> Message:
         longest = LONGEST_INTERNAL_SECONDS if method.internal else LONGEST_SECONDS
         seconds = min(DEFAULT_SECONDS if asked is None else asked, longest)
@@ -165,16 +167,16 @@ class Edge:
         until = asyncio.get_running_loop().time() + seconds - SPARE_SECONDS
         try:
             async with asyncio.timeout_at(until):
-                caller = await self._caller(metadata)
+                caller = await self._caller(metadata, source)
                 return await self._answer(method, _parsed(method, request), caller, until)
         except TimeoutError as late:
             raise CallTooLate(method=method.path, seconds=round(seconds, 3)) from late
 
-    async def _caller(self, metadata: dict[str, Any]) -> Caller:
+    async def _caller(self, metadata: dict[str, Any], source: str) -> Caller:
         subject = await self._tokens.subject(str(metadata.get("authorization", "")))
         caller = await self._context.members.caller(subject, str(metadata.get("crm-actor", "")))
         telemetry.mark(actor=caller.actor)
-        return caller
+        return replace(caller, source=source)
 
     async def _answer(self, method: Method, request: Message, caller: Caller, until: float) -> Message:
         reach = caller.reach(method.permission)

@@ -13,7 +13,7 @@ from sqlalchemy import Table
 from chassis import database
 from chassis.records import Mapper, placeholders, sql_type
 
-OUTBOX = [column.name for column in database.outbox.columns if column.name != "position"]
+OUTBOX = [column.name for column in database.outbox.columns if column.name not in ("position", "salt", "erasure")]
 REQUEST = [column.name for column in database.request.columns]
 EXTERNAL_ID = [column.name for column in database.external_id.columns]
 

@@ -321,6 +321,7 @@ class Work:
             "operation": self.operation,
             "elapsed_us": int((datetime.now(UTC) - self.started).total_seconds() * 1_000_000),
             "payload": payload.SerializeToString(deterministic=True),
+            "source": self.caller.source,
         }
         return statements.row_of(statements.OUTBOX, values)
 
