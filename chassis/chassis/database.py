@@ -156,7 +156,7 @@ inbox_mark = Table(  # how far each producer's stream was applied here
     "inbox_mark",
     SPINE,
     Column("producer", Text, primary_key=True),
-    Column("created", Text, nullable=False),  # tells one stream of this name from the next
+    Column("epoch", UUID(as_uuid=False), nullable=False),  # of this database; another one: it was restored since
     Column("position", BigInteger, nullable=False),
 )
 inbox = Table(

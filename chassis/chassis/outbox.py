@@ -13,6 +13,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from chassis.database import Database
+from chassis.errors import DatabaseAway
 from chassis.events import headers, stream
 from chassis.telemetry import log
 
@@ -33,13 +34,21 @@ REMEMBER = (
     " ON CONFLICT (stream) DO UPDATE SET created = excluded.created,"
     " last_position = CASE WHEN relay_mark.created = excluded.created"
     " THEN greatest(relay_mark.last_position, excluded.last_position) ELSE excluded.last_position END"
+    # A stream only goes up. A first number that was given before means that it lost its end.
+    " WHERE relay_mark.created <> excluded.created OR $4::bigint > relay_mark.last_position RETURNING 1"
 )
+AT = "SELECT id::text FROM outbox WHERE position = $1::bigint"
 FORGET = "UPDATE outbox SET position = NULL WHERE position > $1::bigint"
 RESET_MARK = "UPDATE relay_mark SET created = $2::text, last_position = $3::bigint WHERE stream = $1::text"
 WAITING = "SELECT count(*) AS waiting FROM (SELECT 1 FROM outbox WHERE position IS NULL LIMIT 10000) rows"
 READ = "SELECT * FROM outbox WHERE position > $1::bigint ORDER BY position LIMIT $2::bigint"
 
-AWAY = (OSError, TimeoutError, nats.errors.Error)
+
+class StreamRolledBack(Exception):
+    """The stream lost its end since we published to it."""
+
+
+AWAY = (OSError, TimeoutError, nats.errors.Error, DatabaseAway, StreamRolledBack)
 
 
 class Relay:
@@ -51,6 +60,7 @@ class Relay:
         self._wakeup = asyncio.Event()
         self._stream_known_until = 0.0
         self._created = ""
+        self._renumbered = False
         self._stopping = False
 
     def wake(self) -> None:
@@ -64,7 +74,7 @@ class Relay:
             except asyncio.CancelledError:
                 raise
             except Exception as away:
-                expected = isinstance(away, AWAY) or "DatabaseAway" in type(away).__name__
+                expected = isinstance(away, AWAY)
                 log.warning("relay waits: %s", away or type(away).__name__, exc_info=None if expected else away)
                 self._stream_known_until = 0.0
                 moved = 0
@@ -101,22 +111,47 @@ class Relay:
             ]
             acks = await asyncio.wait_for(asyncio.gather(*pending), ACK_SECONDS)
             await connection.execute(MARK, [row["id"] for row in rows], [ack.seq for ack in acks])
-            await connection.execute(REMEMBER, stream(self._service), self._created, max(ack.seq for ack in acks))
+            given = [ack.seq for ack in acks]
+            if not await connection.fetchval(REMEMBER, stream(self._service), self._created, max(given), min(given)):
+                self._renumbered = True
+                raise StreamRolledBack(f"the stream gave number {min(given)} a second time")
         return len(rows)
 
     async def _recognise_stream(self) -> None:
-        """Notices a stream that is new or shorter than what we published, and makes those rows unpublished again."""
+        """Notices a stream that is new or lost its end, and makes those rows unpublished again."""
         now = asyncio.get_running_loop().time()
         if now < self._stream_known_until:
             return
         info = await self._jetstream.stream_info(stream(self._service))
         created, last = str(info.created), info.state.last_seq
         known = await self._database.fetch(KNOWN, [stream(self._service)])
-        if known and (known[0]["created"] != created or known[0]["last_position"] > last):
+        shorter = bool(known) and (known[0]["last_position"] > last or self._renumbered)
+        if known and (known[0]["created"] != created or shorter):
             same = known[0]["created"] == created
-            log.warning("the stream is %s; publishing again", "shorter than it was" if same else "a new one")
+            kept = await self._last_kept(last) if same else 0
+            log.warning("the stream is %s; publishing again", f"as it was at {kept}" if same else "a new one")
             async with self._database.transaction() as connection:
-                await connection.execute(FORGET, last if same else 0)
-                await connection.execute(RESET_MARK, stream(self._service), created, last)
+                await connection.execute(FORGET, kept)
+                await connection.execute(RESET_MARK, stream(self._service), created, kept)
+            self._renumbered = False
         self._created = created
         self._stream_known_until = now + CHECK_SECONDS
+
+    async def _last_kept(self, last: int) -> int:
+        """The last position at which the stream still has the event that we published there. What came behind it since
+        may bear numbers that lost events had: the outbox and the stream are compared from the end."""
+        step = 1
+        while last > 0:
+            row = await self._database.fetch(AT, [last])
+            if row and row[0]["id"] == await self._event_at(last):
+                return last
+            last, step = last - step, step * 2
+        return 0
+
+    async def _event_at(self, position: int) -> str:
+        """The id of the stream's message at a position; empty if there is none."""
+        try:
+            message = await self._jetstream.get_msg(stream(self._service), position)
+        except nats.js.errors.NotFoundError:
+            return ""
+        return (message.headers or {}).get("ce-id", "")

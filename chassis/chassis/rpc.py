@@ -9,7 +9,6 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -33,7 +32,7 @@ from chassis.identity import Caller, Tokens
 from chassis.saga import Sagas
 from chassis.statuses import to_status
 from chassis.telemetry import log
-from chassis.values import Record
+from chassis.values import Record, utc_now
 from chassis.work import Context, Page, RequestId, RequestTaken, Work
 from chassis.writing import LostRace
 
@@ -182,7 +181,7 @@ class Edge:
         reach = caller.reach(method.permission)
         self._validate(method, request)
         request_id = self._request_id(method, request, caller)
-        started = datetime.now(UTC)
+        started = utc_now()
         try:
             for _ in range(RACES):
                 work = Work(

@@ -8,7 +8,6 @@ saga due goes on where it stopped.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -44,7 +43,11 @@ ADVANCE = (
 FINISH = "UPDATE saga SET due_time = NULL, step = step + 1, error = $3::text WHERE id = $1::uuid AND step = $2::integer"
 # A refusal is no answer to keep: a repeated call shall begin again and be told, not read the record.
 FORGET_CALL = "DELETE FROM request WHERE subject = $1::text AND answer IS NULL"
-POSTPONE = "UPDATE saga SET attempts = attempts + 1, error = $2::text, due_time = $3::timestamptz WHERE id = $1::uuid"
+# The database's clock says when a saga is due: those of two replicas may differ.
+POSTPONE = (
+    "UPDATE saga SET attempts = attempts + 1, error = $2::text,"
+    " due_time = now() + make_interval(secs => $3::double precision) WHERE id = $1::uuid"
+)
 
 
 @dataclass(frozen=True)
@@ -176,9 +179,8 @@ class Sagas:
 
     async def _postpone(self, row: asyncpg.Record, error: Exception) -> None:
         wait = min(0.2 * 2 ** min(row["attempts"], 12), LONGEST_BACKOFF_SECONDS)
-        due = datetime.now(UTC) + timedelta(seconds=wait)
         said = f"{type(error).__name__}: {error}"[:2000]
         try:
-            await self._context.database.fetch(POSTPONE, [row["id"], said, due])
+            await self._context.database.fetch(POSTPONE, [row["id"], said, wait])
         except CrmError as away:
             log.warning("saga %s: its lease will run out: %s", row["kind"], away)

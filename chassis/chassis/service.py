@@ -23,12 +23,13 @@ from sqlalchemy import Table
 
 from chassis import members, telemetry
 from chassis.admin import Admin
+from chassis.consumer import Consumer
 from chassis.database import Database
 from chassis.errors import CrmError, DatabaseAway
 from chassis.event_log import EventLogService
 from chassis.events import Reaction
 from chassis.identity import Credentials, Tokens
-from chassis.inbox import Consumer, Inbox
+from chassis.inbox import Inbox
 from chassis.outbox import Relay
 from chassis.records import mappers
 from chassis.rpc import Edge, methods_of
@@ -186,8 +187,7 @@ class Process:
         self._relay = Relay(self._service.name, self._database, self._client)
         producers = [name for name in SERVICES if any(reaction.subjects(name) for reaction in self._inbox.reactions)]
         self._consumers = [
-            Consumer(self._inbox, self._service.name, name, self._database, self._client, self._committed)
-            for name in producers
+            Consumer(self._inbox, self.context, name, self._client, self._committed) for name in producers
         ]
         await asyncio.gather(self._relay.run(), *(consumer.run() for consumer in self._consumers))
 

@@ -7,7 +7,7 @@ Handlers and reactions see only this. Whether a commit is one statement or a tra
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import asyncpg
@@ -319,7 +319,7 @@ class Work:
             "causation_id": self._event.id if self._event else "",
             "origin": self.caller.name,
             "operation": self.operation,
-            "elapsed_us": int((datetime.now(UTC) - self.started).total_seconds() * 1_000_000),
+            "elapsed_us": int((utc_now() - self.started).total_seconds() * 1_000_000),
             "payload": payload.SerializeToString(deterministic=True),
             "source": self.caller.source,
         }

@@ -14,7 +14,7 @@ from crm.directory.v1 import directory_pb2
 from crm.directory.v1 import events_pb2 as directory_events
 from harness import definition, until
 
-from chassis import inbox
+from chassis import consumer
 
 OLD, NEW = "01900000-0000-7000-8000-000000000000", "01a00000-0000-7000-8000-000000000000"
 COUNT = "INSERT INTO effect (reaction, subject, said) VALUES ($1::text, $2::text, $3::text)"
@@ -41,7 +41,7 @@ async def refuse_the_unlucky(event, work):
 @pytest.fixture
 async def leads(broker, starting, monkeypatch):
     """A leads service with three reactions more, and a table for their effects."""
-    monkeypatch.setattr(inbox, "BACKOFF_SECONDS", (0.05,))
+    monkeypatch.setattr(consumer, "BACKOFF_SECONDS", (0.05,))
     reactions = (count_every, keep_latest, refuse_the_unlucky)
     running = await starting(defined=dataclasses.replace(definition("leads"), reactions=reactions))
     owner = await asyncpg.connect(running.database.owner_url)
@@ -135,7 +135,7 @@ async def test_an_event_that_fails_every_time_becomes_a_dead_letter(broker, lead
     name, letter = await unlucky(broker, leads)
     assert (letter.type, letter.subject) == ("crm.directory.v1.TeamCreated", name)
     assert "FailedPrecondition" in letter.error
-    assert letter.deliveries == inbox.MOST_DELIVERIES
+    assert letter.deliveries == consumer.MOST_DELIVERIES
     assert await effects(leads, name, "before failing") == []
 
 

@@ -183,3 +183,21 @@ async def test_the_log_is_not_for_salespeople(leads):
 
     with pytest.raises(PermissionDenied):
         await leads.call("EventLogService/ReadEvents", chassis_pb2.ReadEventsRequest(), by="users/ana")
+
+
+async def test_numbers_given_twice_are_noticed_before_rows_are_marked(broker, starting):
+    leads = await starting()
+    names = [(await create(leads)).name for _ in range(4)]
+    await until(lambda: published(leads, 4), "the events are published")
+    # The stream is known for some seconds more: only the numbers of the next events tell that it lost its end.
+    await leads.rows("UPDATE relay_mark SET last_position = 9")
+    await leads.rows("UPDATE outbox SET position = position + 3 WHERE position > 2")
+    names += [(await create(leads)).name for _ in range(3)]
+
+    async def all_where_they_say():
+        rows = await leads.rows("SELECT id::text AS id, position FROM outbox")
+        stream = {message.headers["ce-id"]: message.seq for message in await on_the_stream(broker)}
+        return len(rows) == 7 and all(stream.get(row["id"]) == row["position"] for row in rows)
+
+    assert await until(all_where_they_say, "each row bears the number that its event has on the stream")
+    assert {message.headers["ce-subject"] for message in await on_the_stream(broker)} == set(names)

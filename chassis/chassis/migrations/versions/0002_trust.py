@@ -93,7 +93,7 @@ def upgrade() -> None:
     op.create_table(
         "inbox_mark",
         sa.Column("producer", sa.Text(), nullable=False),
-        sa.Column("created", sa.Text(), nullable=False),
+        sa.Column("epoch", sa.UUID(as_uuid=False), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("producer"),
     )

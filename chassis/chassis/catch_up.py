@@ -1,0 +1,102 @@
+"""Catching up: what the stream will not bring any more is read from the producer itself.
+
+The stream brings everything but in two cases. This database was restored to an earlier moment: the durable remembers
+what was acknowledged for what is gone. Or this service is new, and the beginning of the stream has expired. Both show
+before the first pull: the durable, or the stream's first message, is further than the mark kept here.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from crm.chassis.v1 import chassis_pb2
+from nats.js import JetStreamContext
+
+from chassis import telemetry
+from chassis.errors import DatabaseAway
+from chassis.events import JunkEvent, decode, stream
+from chassis.inbox import Inbox, span
+from chassis.settings import upstream
+from chassis.telemetry import log
+from chassis.work import Context
+
+BATCH = 500
+RUN = 25  # events that share a transaction
+TRIES = 4  # of an event that fails
+BACKOFF_SECONDS = 0.2
+READ_SECONDS = 20.0
+READ = "crm.chassis.v1.EventLogService/ReadEvents"
+MARKED = "SELECT epoch, position FROM inbox_mark WHERE producer = $1::text"
+
+
+class CatchUp:
+    """Closes the gap between what is applied here and what one producer's stream still brings."""
+
+    def __init__(self, inbox: Inbox, context: Context, producer: str, jetstream: JetStreamContext) -> None:
+        self._inbox, self._context, self._producer, self._jetstream = inbox, context, producer, jetstream
+
+    async def run(self) -> None:
+        """Returns when nothing is missing. Raises the error tree if the producer cannot be asked: try again later."""
+        marked, brings_after = await self._marked(), await self._brings_after()
+        if marked >= brings_after or not upstream(self._producer):
+            return
+        log.warning("reading what %s said between %d and %d from itself", self._producer, marked, brings_after)
+        while marked < brings_after:
+            read = await self._read(marked)
+            if not read:
+                break
+            for start in range(0, len(read), RUN):
+                await self._apply(read[start : start + RUN])
+            marked = read[-1].position
+        await self._inbox.mark(self._producer, max(marked, brings_after))
+
+    async def _marked(self) -> int:
+        """The position up to which this database has everything. A restored one (a new epoch) begins anew: what it has
+        is in its inbox."""
+        rows = await self._context.database.fetch(MARKED, [self._producer])
+        same = bool(rows) and str(rows[0]["epoch"]) == self._context.database.epoch
+        return int(rows[0]["position"]) if same else 0
+
+    async def _brings_after(self) -> int:
+        """The position after which the stream brings everything."""
+        durable = await self._jetstream.consumer_info(stream(self._producer), self._context.service)
+        kept = await self._jetstream.stream_info(stream(self._producer))
+        acknowledged = durable.ack_floor.stream_seq if durable.ack_floor else 0
+        return max(acknowledged, kept.state.first_seq - 1)
+
+    async def _read(self, after: int) -> list[chassis_pb2.Event]:
+        request = chassis_pb2.ReadEventsRequest(after=after, limit=BATCH)
+        answer = await self._context.neighbours.call(
+            self._producer, READ, request, chassis_pb2.ReadEventsResponse, deadline_seconds=READ_SECONDS
+        )
+        return list(answer.events)
+
+    async def _apply(self, run: Sequence[chassis_pb2.Event]) -> None:
+        wanted = [one for one in run if self._inbox.reacting(one.headers["ce-type"])]
+        try:
+            events = [decode(dict(one.headers), one.payload, one.position) for one in wanted]
+            if events:
+                await self._inbox.apply_together(events)
+        except Exception as failed:
+            log.info("a run of %d events is taken one by one: %s", len(wanted), failed or type(failed).__name__)
+            for one in wanted:
+                await self._one(one)
+
+    async def _one(self, one: chassis_pb2.Event) -> None:
+        """Nobody delivers these again: what fails each time becomes a dead letter here."""
+        values = dict(one.headers)
+        try:
+            event = decode(values, one.payload, one.position)
+        except JunkEvent as junk:
+            await self._inbox.bury(values, one.payload, 1, junk, telemetry.trace_id())
+            return
+        for attempt in range(TRIES):
+            with span(event):
+                try:
+                    await self._inbox.apply(event)
+                    return
+                except DatabaseAway:
+                    raise
+                except Exception as error:
+                    failed, trace_id = error, telemetry.trace_id()
+            await asyncio.sleep(BACKOFF_SECONDS * 4**attempt)
+        await self._inbox.bury(values, one.payload, TRIES, failed, trace_id)
