@@ -128,8 +128,12 @@ class Work:
         return found[0] if found else None
 
     async def find(self, kind: type[R], **equal: Any) -> list[R]:
-        """At most 1,000 records whose columns equal these values; a list means any of its values."""
+        """At most 1,000 records whose columns equal these values; a list means any of its values. What is no UUID equals
+        none: names come from callers."""
         mapper = self._mapper(kind)
+        for name, value in equal.items():
+            if mapper.casts[name] == "UUID" and isinstance(value, str) and not is_uuid(value):
+                return []
         tests = [
             f"{name} = any(${number}::{mapper.casts[name]}[])"
             if isinstance(value, list)

@@ -48,8 +48,13 @@ ERRORS = {
     "401": "No token, or one that is not valid.",
     "403": "The caller's roles do not allow it.",
     "404": "There is none, or the caller may not see it.",
+    "408": "The body did not arrive in time.",
     "409": "The etag is stale, or there is one already.",
+    "413": "The body is too large.",
+    "414": "The URL is too long.",
+    "415": "The body is not plain JSON.",
     "429": "Too many requests; see Retry-After.",
+    "431": "The headers are too large.",
     "503": "A service or its database does not answer; see Retry-After.",
     "504": "The deadline passed.",
 }

@@ -103,10 +103,9 @@ class Transcoder:
         if self._call is None:
             setting = f"UPSTREAM_{self.rpc.upstream.upper()}"
             raise Problem(503, "SERVICE_NOT_CONFIGURED", f"the gateway has no {setting}: that service is not running")
+        told = metadata(headers, exchange.traceparent)  # who does not say who he is has no body read
         values = await self._values(scope, receive, headers, variables)
-        call = self._call(
-            self._request_class(**values), timeout=seconds, metadata=metadata(headers, exchange.traceparent)
-        )
+        call = self._call(self._request_class(**values), timeout=seconds, metadata=told)
         reply = await self._reply(call, receive)
         if exchange.span.is_recording():
             has = self._reply_has
@@ -242,12 +241,12 @@ def is_text(message: Descriptor, path: tuple[str, ...]) -> bool:
 
 def metadata(headers: dict[bytes, bytes], traceparent: str) -> list[tuple[str, str]]:
     """What goes along with the call: who calls, for whom, in which trace."""
-    out = [("traceparent", traceparent)]
-    if b"authorization" in headers:
-        value = headers[b"authorization"]
-        if not value.isascii() or not value.decode("ascii").isprintable():
-            raise Problem(401, "UNAUTHENTICATED", "the authorization header is not ASCII text")
-        out.append(("authorization", value.decode("ascii")))
+    value = headers.get(b"authorization", b"")
+    if not value:
+        raise Problem(401, "UNAUTHENTICATED", "the header Authorization is missing: Bearer and a token")
+    if not value.isascii() or not value.decode("ascii").isprintable():
+        raise Problem(401, "UNAUTHENTICATED", "the authorization header is not ASCII text")
+    out = [("traceparent", traceparent), ("authorization", value.decode("ascii"))]
     if b"crm-actor" in headers:
         out.append(("crm-actor", ascii_text(headers[b"crm-actor"], "Crm-Actor")))
     return out

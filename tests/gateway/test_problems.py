@@ -195,7 +195,7 @@ async def test_a_caller_who_leaves_cancels_the_call(gateway: Running) -> None:
             raise
 
     gateway.world.replies["GetLead"] = wait
-    async with httpx.AsyncClient(base_url=gateway.http.base_url) as caller:
+    async with httpx.AsyncClient(base_url=gateway.http.base_url, headers=gateway.http.headers) as caller:
         task = asyncio.create_task(caller.get(LEAD))
         await arrived.wait()
         task.cancel()

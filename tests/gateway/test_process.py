@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from conftest import Running
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+IDENTIFIED = {"authorization": "Bearer anybody"}
 LEAD = "/v1/leads/0190b5a0-7c3e-7000-8000-000000000001"
 
 
@@ -107,7 +108,7 @@ async def test_a_taken_port_is_named_by_its_setting(setting: str) -> None:
 
 async def test_the_admin_port_says_what_was_answered(process: Any) -> None:
     _, settings = process
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(headers=IDENTIFIED) as http:
         await http.get(f"http://{settings['HTTP_ADDRESS']}{LEAD}")
         await http.get(f"http://{settings['HTTP_ADDRESS']}/nope")
         assert (await http.get(f"http://{settings['ADMIN_ADDRESS']}/livez")).status_code == 200
@@ -127,7 +128,7 @@ async def test_sigterm_finishes_what_was_begun_and_accepts_nothing_new(gateway: 
         return {"name": "leads/1"}
 
     gateway.world.replies["GetLead"] = wait
-    async with httpx.AsyncClient(base_url=f"http://{settings['HTTP_ADDRESS']}") as http:
+    async with httpx.AsyncClient(base_url=f"http://{settings['HTTP_ADDRESS']}", headers=IDENTIFIED) as http:
         begun = asyncio.create_task(http.get(LEAD))
         await arrived.wait()
         running.send_signal(signal.SIGTERM)

@@ -310,3 +310,10 @@ async def test_a_traceparent_that_is_none_begins_a_new_trace(gateway: Running, v
     answer = await gateway.http.get(LEAD, headers={"traceparent": value})
     assert int(answer.headers["x-trace-id"], 16) > 0
     assert gateway.world.last.metadata["traceparent"] == answer.headers["traceparent"]
+
+
+async def test_who_does_not_say_who_he_is_is_refused_before_anything_is_read(gateway: Running) -> None:
+    bad = {"authorization": "", "if-match": "no tag", "content-type": "text/plain"}
+    answer = refused(await gateway.http.patch(LEAD, headers=bad, content=b"no json"), 401)
+    assert answer["detail"].startswith("the header Authorization is missing")
+    assert gateway.world.seen == []

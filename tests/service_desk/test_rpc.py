@@ -80,6 +80,11 @@ async def test_an_account_that_never_comes_is_refused(service_desk):
         await opened(service_desk, account=f"accounts/{new_id()}")
 
 
+async def test_an_account_named_by_what_is_no_uuid_is_refused(service_desk):
+    with pytest.raises(InvalidFields, match=r"case\.account"):
+        await opened(service_desk, account=f"accounts/{'0' * 36}")
+
+
 async def test_an_external_id_opens_one_case(service_desk):
     key = {"system": "olist", "kind": "review", "id": new_id()}
     made = await opened(service_desk, external_ids=[key])
