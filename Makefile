@@ -12,7 +12,7 @@ HTTP_PORT ?= 8080
 GRPC_PORT ?= 9090
 
 .DEFAULT_GOAL := help
-.PHONY: help setup paths generate run test check format lock openapi docs revision new-service clean
+.PHONY: help setup paths generate run test fuzz check format lock openapi docs revision new-service clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,10 @@ run: generate ## the whole suite on this machine, with a small sample company (S
 
 test: generate ## every test, on real Postgres, NATS and gRPC
 	@$(BIN)/python -m pytest $(ARGS)
+
+fuzz: generate ## every operation with nonsense, for some minutes (FUZZ_EXAMPLES=20 SEED=1)
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20} FUZZ_PHASES=examples,coverage,fuzzing,stateful \
+		$(BIN)/python -m pytest -s tests/fuzz
 
 check: generate ## format, lint, types, contracts, generated files, architecture
 	@$(BIN)/ruff format --check .

@@ -15,6 +15,7 @@ from gateway.query import Query
 from gateway.routes import Template
 from gateway.schemas import Schemas
 from gateway.settings import SettingError, descriptors
+from gateway.transcode import MAX_KEY
 
 FILE = Path(__file__).resolve().parents[1] / "openapi.json"
 ABOUT = (
@@ -151,12 +152,14 @@ def headers(rpc: Rpc, rule: Rule) -> list[dict[str, Any]]:
     """The headers that mean something to this operation, besides the token."""
     found = []
     if rule.method != "GET" and "request_id" in rpc.request.fields_by_name:
-        found.append(("Idempotency-Key", "Makes a repeated call safe for 24 hours: a UUID, or any other text."))
+        text = "Makes a repeated call safe for 24 hours: a UUID, or any other text."
+        found.append(("Idempotency-Key", text, {"type": "string", "pattern": f"^[ -~]{{1,{MAX_KEY}}}$"}))
     resource = rpc.request.fields_by_name.get(rule.body)
     carried = resource is not None and resource.message_type is not None and rule.method in ("PATCH", "PUT")
     if "etag" in rpc.request.fields_by_name or (carried and "etag" in resource.message_type.fields_by_name):
-        found.append(("If-Match", "Refuses the call with 409 unless the record still has this ETag."))
-    return [{"name": n, "in": "header", "description": text, "schema": {"type": "string"}} for n, text in found]
+        text = "Refuses the call with 409 unless the record still has this ETag."
+        found.append(("If-Match", text, {"type": "string", "pattern": '^([*]|"[!#-~]+")$'}))
+    return [{"name": n, "in": "header", "description": text, "schema": schema} for n, text, schema in found]
 
 
 def body_schema(rpc: Rpc, rule: Rule, schemas: Schemas) -> dict[str, Any]:

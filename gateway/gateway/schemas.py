@@ -36,6 +36,8 @@ LIST_WORDS = {"min_items": "minItems", "max_items": "maxItems", "unique": "uniqu
 MAP_WORDS = {"min_pairs": "minProperties", "max_pairs": "maxProperties"}
 NUMBERS = ("int32", "uint32", "sint32", "float", "double")
 
+UUID_OR_NOTHING = "^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?$"
+
 
 class Schemas:
     """The components of one document; a message is described when something first refers to it."""
@@ -101,7 +103,7 @@ class Schemas:
         if kind == "string":
             schema |= words(rules.string, STRING_WORDS)
             if rules.string.uuid:
-                schema["format"] = "uuid"
+                schema |= {"pattern": UUID_OR_NOTHING} if rules.ignore else {"format": "uuid"}
         elif kind in NUMBERS and "type" in schema:
             schema |= words(getattr(rules, kind), NUMBER_WORDS)
         return schema

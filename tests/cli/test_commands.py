@@ -18,7 +18,7 @@ from crm.chassis.v1 import chassis_pb2
 from crmctl.connection import Client
 from crmctl.internal import Internal
 from crmctl.sample import load
-from journeys.conftest import Suite, start
+from whole_suite import Suite, start
 
 ERP = Path(__file__).parents[2] / "examples" / "erp"
 PAGE = 1000

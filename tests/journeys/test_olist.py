@@ -10,7 +10,7 @@ from chassis.settings import SERVICES
 from cli.plain_count import plain_count
 from crm.chassis.v1 import chassis_pb2
 from crmctl.internal import Internal
-from journeys.conftest import Suite, start
+from whole_suite import Suite, start
 
 PAGE = 1000
 RECORDS = "touches leads accounts contacts opportunities orders activities contracts entitlements cases"
