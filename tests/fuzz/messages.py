@@ -15,7 +15,8 @@ DEPTH = 5
 NASTY = (
     "'; DROP TABLE outbox; --", '" OR ""="', "$1", "%s%n", "{{7*7}}", "${7*7}", "#read(\"/etc/passwd\")", "<script>",
     "=HYPERLINK(\"http://x\")", "@SUM(1)", "+1+cmd|' /C calc'!A0", "../../etc/passwd", "/etc/passwd", "a\0b",
-    "\r\nX: y", "\x1b[2J", "\u202egnp", "\ufeff", "\ud7ff", "\U0010ffff", "Ма́рия 李小龙 São", "e\u0301", "x" * 20_000, " ", "-1",
+    "\r\nX: y", "\x1b[2J", "\u202egnp", "\ufeff", "\ud7ff", "\U0010ffff", "Ма́рия 李小龙 São", "e\u0301", "x" * 20_000,
+    " ", "-1",
     "leads/01a20c07-0c59-7308-b1c7-a4d8847b899c", "users/admin", "NaN", "1e999", "9" * 400,
 )  # fmt: skip
 WHOLE = (0, 1, -1, 2**31 - 1, -(2**31), 2**63 - 1, -(2**63), 253402300800, -62135596801)
