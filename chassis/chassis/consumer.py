@@ -26,7 +26,7 @@ RUN = 25  # events that share a transaction
 PULL_SECONDS = 5.0
 MOST_DELIVERIES = 6
 BACKOFF_SECONDS = (0.2, 1, 3, 10, 30)
-IN_PROGRESS_SECONDS = 10.0
+IN_PROGRESS_SECONDS = 3.0
 AWAY_SECONDS = 0.5  # between two looks for a database that is away
 
 

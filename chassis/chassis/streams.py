@@ -19,7 +19,7 @@ from chassis.settings import SERVICES, package, required
 
 MAX_AGE_SECONDS = 90 * 86400
 MAX_BYTES = 8 * 1024**3
-ACK_SECONDS = 30
+ACK_SECONDS = 10  # what a process that died had taken comes again after so long
 MOST_PENDING = 2000  # delivered and not yet acknowledged
 
 

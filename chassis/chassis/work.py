@@ -285,7 +285,8 @@ class Work:
         answered already; then nothing is written."""
         changed = self._changed()
         events = [self._outbox_row(event) for event in self._events]
-        if not changed and not events and not self._statements:
+        # A call that changes nothing is remembered, too: repeated later, it shall not change what others did since.
+        if not changed and not events and not self._statements and not self.request_id:
             return
         request = self._request_row(changed, answer)
         writing = Writing(changed, events, self._statements, request)

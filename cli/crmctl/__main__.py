@@ -18,6 +18,7 @@ COMMANDS = {
     "trace": "crmctl.trace",
     "events": "crmctl.events",
     "insights": "crmctl.insights",
+    "ops": "crmctl.ops",
 }
 
 

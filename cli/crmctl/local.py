@@ -7,6 +7,9 @@ from typing import Any
 from chassis.stack import issuer
 from chassis.stack.errors import StackError
 from chassis.stack.folder import DataFolder
+from chassis.stack.nats_server import ADMIN as ADMIN_OF_NATS
+from chassis.stack.ports import HOST
+from chassis.stack.secrets_file import Secrets
 
 from crmctl.problem import Problem
 
@@ -32,6 +35,20 @@ class LocalStack:
             return issuer.mint(self.data_dir, subject)
         except StackError as problem:
             raise Problem(str(problem)) from None
+
+    def database_url(self, service: str) -> str:
+        """A service's database, as its owner."""
+        port, owner = self.addresses["postgres_port"], self._secrets.databases[service].owner
+        return f"postgresql://{service}_owner:{owner}@{HOST}:{port}/{service}"
+
+    @property
+    def nats_url(self) -> str:
+        """NATS, as its administrator."""
+        return f"nats://{ADMIN_OF_NATS}:{self._secrets.nats[ADMIN_OF_NATS]}@{HOST}:{self.addresses['nats_port']}"
+
+    @property
+    def _secrets(self) -> Secrets:
+        return Secrets.load(DataFolder(self.data_dir).secrets)
 
 
 def local_stack(data_dir: Path | None) -> LocalStack | None:

@@ -36,6 +36,27 @@ async def test_a_repeated_create_answers_the_first_result(leads):
     assert again == first
 
 
+async def test_a_repeated_import_answers_the_first_result_though_it_changed_nothing_more(leads):
+    key = {"system": "erp", "kind": "lead", "id": new_id()}
+    request = leads_pb2.ImportLeadsRequest(leads=[lead(external_ids=[key])], request_id=new_id())
+    first = await leads.call("LeadService/ImportLeads", request)
+    assert await leads.call("LeadService/ImportLeads", request) == first
+
+
+async def test_a_call_that_changed_nothing_does_not_change_what_others_did_since_when_repeated(leads):
+    key = {"system": "erp", "kind": "lead", "id": new_id()}
+    rows = [lead(external_ids=[key], display_name="As it was")]
+    await leads.call("LeadService/ImportLeads", leads_pb2.ImportLeadsRequest(leads=rows))
+    request = leads_pb2.ImportLeadsRequest(leads=rows, request_id=new_id())
+    unchanged = await leads.call("LeadService/ImportLeads", request)
+    rows[0].display_name = "As it is"
+    await leads.call("LeadService/ImportLeads", leads_pb2.ImportLeadsRequest(leads=rows))
+    assert await leads.call("LeadService/ImportLeads", request) == unchanged
+    name = unchanged.results[0].lead
+    found = await leads.call("LeadService/GetLead", leads_pb2.GetLeadRequest(name=name))
+    assert found.display_name == "As it is"
+
+
 async def test_the_same_request_id_with_other_content_is_refused(leads):
     request = leads_pb2.CreateLeadRequest(lead=lead(), request_id=new_id())
     await leads.call("LeadService/CreateLead", request, by="users/root")

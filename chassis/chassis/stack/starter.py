@@ -18,7 +18,7 @@ from chassis.stack.plan import Addresses, Plan, Program, Stores, build
 from chassis.stack.ports import require_free
 from chassis.stack.postgres import Postgres
 from chassis.stack.secrets_file import Secrets
-from chassis.stack.supervisor import Say, Service, Supervisor, last_words, together
+from chassis.stack.supervisor import Child, Say, Service, Supervisor, last_words, together
 
 PlanBuilder = Callable[[DataFolder, Addresses, Stores, Secrets], Plan]
 
@@ -49,7 +49,7 @@ class Stack:
         known = Secrets.load(self.folder.secrets)
         await asyncio.to_thread(SigningKey.of, self.folder)  # Made before the issuer and crmctl could both make one.
         self._addresses = Addresses.choose(self.options.http_port, self.options.grpc_port)
-        postgres, nats = self._servers(known, self._addresses, os.environ)
+        postgres, nats = self.servers(known, self._addresses, os.environ)
         stores = _stores(postgres, nats, known, os.environ)
         plan = self._plan(self.folder, self._addresses, stores, known)
         self._say("Starting Postgres and NATS ..." if postgres or nats else "Using the given servers ...")
@@ -82,18 +82,24 @@ class Stack:
         """Who listens where, with the process ids of now. No secrets."""
         assert self._addresses is not None
         at = self._addresses
-        supervisors = [*self._below, *([self._services] if self._services else [])]
-        running = [one for supervisor in supervisors for one in supervisor.children]
         return {
             "pid": os.getpid(),
             "http": f"http://{at.http}",
             "grpc": at.grpc,
             "issuer": at.issuer_url,
             "sink": f"http://{at.sink}",
+            "postgres_port": at.postgres_port,
+            "nats_port": at.nats_port,
             "services": at.services,
             "admin": at.services_admin | {"gateway": at.gateway_admin},
-            "pids": {one.name: one.process.pid for one in running if one.process is not None},
+            "pids": {name: one.process.pid for name, one in self.children.items() if one.process is not None},
         }
+
+    @property
+    def children(self) -> dict[str, Child]:
+        """What runs, by the names of the logs."""
+        supervisors = [*self._below, *([self._services] if self._services else [])]
+        return {one.name: one for supervisor in supervisors for one in supervisor.children}
 
     def _publish(self) -> None:
         self.folder.publish(self.address_book())
@@ -120,7 +126,7 @@ class Stack:
         require_free(http_port, "--http-port", "HTTP_PORT")
         require_free(grpc_port, "--grpc-port", "GRPC_PORT")
 
-    def _servers(
+    def servers(
         self, known: Secrets, at: Addresses, env: Mapping[str, str]
     ) -> tuple[Postgres | None, NatsServer | None]:
         """The servers that nobody gave us."""

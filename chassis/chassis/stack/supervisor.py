@@ -37,13 +37,13 @@ class Child(Protocol):
 
 
 class Service:
-    """A program of the plan as a child."""
+    """A program of the plan as a child. Another `program` holds from the next start on."""
 
     STOP_STEPS = ((signal.SIGTERM, 4.5),)  # Then SIGKILL: the whole stack ends within 10 s.
 
     def __init__(self, program: Program, folder: Path, log: Path) -> None:
         self.name, self.log, self.process = program.name, log, None
-        self._program, self._folder = program, folder
+        self.program, self._folder = program, folder
 
     process: Process | None
 
@@ -51,7 +51,7 @@ class Service:
         """Return as soon as it runs; `ready` says when it can work."""
         # SIGKILL when the starter is killed: a service that hangs must not outlive it, and each survives a crash.
         self.process = await child.spawn(
-            self._program.argv, self._program.env, self._folder, self.log, death_signal=signal.SIGKILL
+            self.program.argv, self.program.env, self._folder, self.log, death_signal=signal.SIGKILL
         )
 
     async def stop(self) -> None:
@@ -61,7 +61,7 @@ class Service:
 
     async def ready(self) -> bool:
         """Whether /readyz answers 200 now."""
-        host, _, port = self._program.admin_address.rpartition(":")
+        host, _, port = self.program.admin_address.rpartition(":")
         try:
             async with asyncio.timeout(2):
                 reader, writer = await asyncio.open_connection(host, int(port))

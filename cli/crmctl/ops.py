@@ -1,0 +1,68 @@
+"""`crmctl ops`: what operators do after something went wrong."""
+
+import asyncio
+import json
+import os
+from typing import Annotated
+
+import typer
+
+from crmctl.local import local_stack
+from crmctl.options import DataDir
+from crmctl.problem import Problem
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@app.callback()
+def ops() -> None:
+    """Put right what an accident left behind."""
+
+
+@app.command()
+def reconcile(
+    service: Annotated[str, typer.Argument(help="The service whose database was restored.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per event instead of a table.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """List what was acknowledged after the moment to which a service's database was restored.
+
+    Those are the events that its stream has and its outbox has not. Other services applied them: each line is a change
+    that has to be made once more, or taken back where it left traces. Needs the addresses of the service's database
+    (DATABASE_URL_<SERVICE>) and of NATS with an administrator's login (NATS_URL); those of a local suite are known.
+    Exit code 1 if anything is listed.
+    """
+    from crmctl.reconciliation import Lost, lost_events
+
+    database, nats_url = _addresses(service, data_dir)
+
+    async def listed() -> list[Lost]:
+        return [one async for one in lost_events(service, database, nats_url)]
+
+    found = asyncio.run(listed())
+    for one in found:
+        if as_json:
+            typer.echo(json.dumps(vars(one)))
+        else:
+            typer.echo(f"{one.time[:19]}  {one.type:<22} {one.subject:<52} by {one.actor}")
+    if not as_json:
+        typer.echo(
+            f"{len(found):,} events about {len({one.subject for one in found}):,} records" if found else "nothing"
+        )
+    if found:
+        raise typer.Exit(1)
+
+
+def _addresses(service: str, data_dir: DataDir) -> tuple[str, str]:
+    from chassis.settings import SERVICES, variable
+
+    if service not in SERVICES:
+        raise Problem(f"There is no service {service}: choose one of {', '.join(SERVICES)}.")
+    name = variable("DATABASE_URL", service)
+    database, nats_url = os.environ.get(name, ""), os.environ.get("NATS_URL", "")
+    stack = None if database and nats_url else local_stack(data_dir)
+    if stack is None and not (database and nats_url):
+        raise Problem(f"Name a local suite with --data-dir, or set {name} and NATS_URL.")
+    if stack is not None:
+        database, nats_url = database or stack.database_url(service), nats_url or stack.nats_url
+    return database, nats_url

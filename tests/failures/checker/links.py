@@ -1,0 +1,79 @@
+"""What refers to what, across databases; and copies against their originals."""
+
+from collections import Counter
+
+from failures.checker.evidence import Findings, Opened
+
+
+async def check_links(opened: Opened, findings: Findings) -> None:
+    leads = await opened.all("leads", "leads")
+    accounts = await opened.all("sales", "accounts")
+    contacts = await opened.all("sales", "contacts")
+    deals = await opened.all("sales", "opportunities")
+    contracts = await opened.all("contracts", "contracts")
+    cases = await opened.all("service-desk", "cases")
+    known = {"leads": leads, "accounts": accounts, "contacts": contacts, "opportunities": deals, "contracts": contracts}
+
+    def refers(collection: str, rows: dict, columns: tuple[str, ...], optional: bool = True) -> None:
+        for key, row in rows.items():
+            for column in columns:
+                name = row[column]
+                if (not name and optional) or name in opened.named or f"{collection}/{key}" in opened.named:
+                    continue
+                where, _, there = name.partition("/")
+                if there not in known.get(where, {}):
+                    findings.orphans.append(f"{collection}/{key}: its {column} {name or '(none)'} does not exist")
+
+    converted = {key: row for key, row in leads.items() if row["state"] == "CONVERTED"}
+    refers("leads", converted, ("account", "contact", "opportunity"), optional=False)
+    refers("accounts", accounts, ("lead",))
+    refers("contacts", contacts, ("account",), optional=False)
+    refers("opportunities", deals, ("account", "contact"))
+    refers("contracts", contracts, ("account", "opportunity"))
+    refers("cases", cases, ("account", "contract"))
+    for key, row in leads.items():
+        if row["state"] == "CONVERTING":
+            findings.unfinished.append(f"leads/{key} is still being converted")
+    for key, row in accounts.items():
+        lead = leads.get(row["lead"].partition("/")[2])
+        if lead is not None and lead["account"] != f"accounts/{key}" and row["lead"] not in opened.named:
+            findings.orphans.append(f"accounts/{key} came of {row['lead']}, which knows {lead['account'] or 'nobody'}")
+    await _copies(opened, accounts, deals, contracts, findings)
+
+
+async def _copies(opened: Opened, accounts: dict, deals: dict, contracts: dict, findings: Findings) -> None:
+    """Projections, compared by plain counting with what they were made from."""
+    for service in ("contracts", "service-desk"):
+        for key, row in (await opened.all(service, "accounts")).items():
+            if key in accounts and row["display_name"] != accounts[key]["display_name"]:
+                findings.differing.append(f"{service} calls accounts/{key} {row['display_name']!r}")
+    for key, row in deals.items():
+        won, named = row["state"] == "WON", f"opportunities/{key}" in opened.named
+        if won and not named and key not in contracts and f"contracts/{key}" not in opened.named and contracts:
+            findings.unapplied.append(f"opportunities/{key} is won and has no contract")
+    active = {f"contracts/{key}" for key, row in contracts.items() if row["state"] == "ACTIVE"}
+    covered = Counter(row["contract"] for row in (await opened.all("service-desk", "entitlements")).values())
+    for name in active - set(covered) - opened.named if covered else ():
+        findings.unapplied.append(f"{name} is active and service-desk has no entitlement of it")
+    users = {f"users/{row['id']}": row for row in await opened.rows("directory", "SELECT * FROM users")}
+    for service in opened.databases:
+        for row in await opened.rows(service, "SELECT * FROM member"):
+            if row["name"] in users and row["active"] != (users[row["name"]]["state"] == "ACTIVE"):
+                findings.differing.append(f"{service} believes that {row['name']} is active={row['active']}")
+    await _timeline(opened, findings)
+
+
+async def _timeline(opened: Opened, findings: Findings) -> None:
+    """An event stands in the timeline once: what insights holds is what the outboxes hold of those types."""
+    lines = await opened.rows("insights", "SELECT event_id::text AS id, service, type, subject FROM timeline")
+    types = {row["type"] for row in lines}
+    there = {row["id"] for row in lines}
+    told = set()
+    for service in opened.databases:
+        for row in await opened.rows(service, "SELECT id::text AS id, type, subject FROM outbox"):
+            told.add(row["id"])
+            if row["type"] in types and row["id"] not in there:
+                findings.unapplied.append(f"the timeline lacks {row['type']} {row['id']} about {row['subject']}")
+    for row in lines:
+        if row["id"] not in told and row["subject"] not in opened.named:
+            findings.lost.append(f"the timeline shows {row['type']} of {row['subject']}, which {row['service']} lost")
