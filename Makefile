@@ -10,9 +10,10 @@ export MYPYPATH := $(subst $(empty) $(empty),:,$(SOURCES))
 DATA_DIR ?= .crm
 HTTP_PORT ?= 8080
 GRPC_PORT ?= 9090
+SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup paths generate run test fuzz check format lock openapi docs revision new-service clean
+.PHONY: help setup paths generate run test fuzz chaos check format lock openapi docs revision new-service clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -44,6 +45,9 @@ test: generate ## every test, on real Postgres, NATS and gRPC
 fuzz: generate ## every operation with nonsense, for some minutes (FUZZ_EXAMPLES=20 SEED=1)
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20} FUZZ_PHASES=examples,coverage,fuzzing,stateful \
 		$(BIN)/python -m pytest -s tests/fuzz
+
+chaos: generate ## the suite under load and faults, then the checker: make chaos SECONDS=600 SEED=7
+	@cd tests && ../$(BIN)/python -m failures.chaos.run --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 check: generate ## format, lint, types, contracts, generated files, architecture
 	@$(BIN)/ruff format --check .

@@ -40,6 +40,8 @@ def rebuild(
     typer.echo(f"live     {answer.live_digest}")
     typer.echo(f"rebuilt  {answer.rebuilt_digest}")
     typer.echo(f"{'equal' if equal else 'different'} after {answer.events:,} events")
+    if answer.forgotten_events:
+        typer.echo(f"{answer.forgotten_events:,} events forgotten that no service has any more")
     if not equal:
         typer.echo(f"different tables: {', '.join(answer.differing_tables)}{'; repaired' if repair else ''}")
         raise typer.Exit(1)

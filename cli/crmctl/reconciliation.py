@@ -59,11 +59,13 @@ async def _messages(client: nats.NATS, stream: str) -> AsyncIterator[list[Msg]]:
         raise Problem(f"There is no stream {stream}: run the preparation of streams first.") from None
     config = ConsumerConfig(ack_policy=AckPolicy.NONE, deliver_policy=DeliverPolicy.ALL, inactive_threshold=60)
     subscription = await jetstream.pull_subscribe("", stream=stream, config=config)
-    while left > 0:
-        batch = await subscription.fetch(min(_BATCH, left), timeout=_SECONDS)
-        left -= len(batch)
-        yield batch
-    await subscription.unsubscribe()
+    try:
+        while left > 0:
+            batch = await subscription.fetch(min(_BATCH, left), timeout=_SECONDS)
+            left -= len(batch)
+            yield batch
+    finally:
+        await jetstream.delete_consumer(stream, (await subscription.consumer_info()).name)
 
 
 def _lost(message: Msg) -> Lost:

@@ -41,7 +41,10 @@ ONLY_IN = (
     "SELECT count(*) FROM {0}.inbox one WHERE NOT EXISTS (SELECT FROM {1}.inbox two WHERE two.event_id = one.event_id)"
 )
 NOT_APPLIED = ONLY_IN.format("pg_temp", "public")  # read from an outbox, but the live data does not have it yet
-NOT_READ = ONLY_IN.format("public", "pg_temp")  # the live data has it, but it was not read yet
+UNREAD = (  # the live data has it, but no outbox that was read
+    "SELECT one.event_id FROM public.inbox one"
+    " WHERE NOT EXISTS (SELECT FROM pg_temp.inbox two WHERE two.event_id = one.event_id)"
+)
 
 
 class SourcesRestless(Aborted):
@@ -50,7 +53,8 @@ class SourcesRestless(Aborted):
 
 async def rebuild(context: Context, *, repair: bool) -> insights_pb2.RebuildInsightsResponse:
     """Both digests, and with `repair` the live data replaced if they differ. SourcesRestless if live data and
-    outboxes do not hold the same events within 20 seconds (with `repair` the live data may lack some)."""
+    outboxes do not hold the same events within 20 seconds. With `repair` the live data may lack some, and what no outbox
+    has any more, since its database was restored to an earlier moment, is forgotten."""
     async with context.database.session() as connection:
         copy = Copy(context, connection)
         await copy.begin()
@@ -59,13 +63,13 @@ async def rebuild(context: Context, *, repair: bool) -> insights_pb2.RebuildInsi
         while True:
             await copy.read()
             late = loop.time() > until
-            answer = await copy.compare(may_lack=repair and late)
+            answer = await copy.compare(may_differ=repair and late)
             if answer is not None:
                 break
             if late:
                 raise SourcesRestless(skipped=", ".join(copy.skipped) or "none")
             await asyncio.sleep(ROUND_SECONDS)
-        if repair and answer.differing_tables:
+        if repair and (answer.differing_tables or answer.forgotten_events):
             await copy.replace()
         return answer
 
@@ -78,6 +82,7 @@ class Copy:
         self._at_once = AT_ONCE
         others = [service for service in SERVICES if service != context.service]
         self._positions = {service: 0 for service in others if upstream(service)}
+        self._lost: set[Any] = set()  # events that the live data took in and no outbox has
         self.skipped = [service for service in others if service not in self._positions]
 
     async def begin(self) -> None:
@@ -122,13 +127,16 @@ class Copy:
             for sql, rows in batches.items():
                 await self._connection.executemany(sql, rows)
 
-    async def compare(self, *, may_lack: bool) -> insights_pb2.RebuildInsightsResponse | None:
+    async def compare(self, *, may_differ: bool) -> insights_pb2.RebuildInsightsResponse | None:
         """Both digests of one moment; None while the live data and this copy do not hold the same events."""
         async with self._connection.transaction(isolation="repeatable_read"):
-            if await self._connection.fetchval(NOT_READ):
+            unread = {row["event_id"] for row in await self._connection.fetch(UNREAD)}
+            # A service that was not asked has not lost what it told.
+            if unread and (not may_differ or self.skipped):
                 return None
-            if not may_lack and await self._connection.fetchval(NOT_APPLIED):
+            if not may_differ and await self._connection.fetchval(NOT_APPLIED):
                 return None
+            self._lost = unread
             live = {table.name: await self._digest("public", table) for table in COMPARED}
             built = {table.name: await self._digest("pg_temp", table) for table in COMPARED}
             return insights_pb2.RebuildInsightsResponse(
@@ -136,6 +144,7 @@ class Copy:
                 rebuilt_digest=_digest_of(built),
                 events=await self._connection.fetchval("SELECT count(*) FROM pg_temp.inbox"),
                 differing_tables=[name for name in live if live[name] != built[name]],
+                forgotten_events=len(unread),
             )
 
     async def _digest(self, schema: str, table: Table) -> str:
@@ -153,7 +162,8 @@ class Copy:
         there, so none is half done."""
         async with self._connection.transaction():
             await self._connection.execute("LOCK TABLE public.inbox IN EXCLUSIVE MODE")
-            if await self._connection.fetchval(NOT_READ):
+            unread = {row["event_id"] for row in await self._connection.fetch(UNREAD)}
+            if unread - self._lost:
                 raise SourcesRestless()
             for table in COMPARED:
                 await self._connection.execute(f"DELETE FROM public.{table.name}")
@@ -161,6 +171,7 @@ class Copy:
             await self._connection.execute(
                 "INSERT INTO public.inbox SELECT * FROM pg_temp.inbox ON CONFLICT DO NOTHING"
             )
+            await self._connection.execute("DELETE FROM public.inbox WHERE event_id = any($1::uuid[])", list(unread))
 
 
 def _digest_of(tables: dict[str, str]) -> str:

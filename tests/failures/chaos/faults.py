@@ -3,7 +3,7 @@
 import asyncio
 import random
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,11 +24,11 @@ class Faults:
     chance: random.Random
     folder: Path
     named: set[str] = field(default_factory=set)
-    stored: bool = False
 
-    def schedule(self, count: int) -> list[str]:
-        """Each kind as often as its weight, in a random order; the same for the same seed."""
-        kinds = list(KINDS) * (count // len(KINDS)) + self.chance.sample(list(KINDS), count % len(KINDS))
+    def schedule(self, count: int, only: Sequence[str] = ()) -> list[str]:
+        """Each kind equally often, in a random order; the same for the same seed."""
+        known = list(only or KINDS)
+        kinds = known * (count // len(known)) + self.chance.sample(known, count % len(known))
         self.chance.shuffle(kinds)
         return kinds
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from crmctl.http import ConnectionFailed, Server
 from failures.chaos.journal import Journal
+from failures.chaos.stage import Stage
 
 PASSING = (429, 499, 502, 503, 504)
 CALL_SECONDS = 12.0
@@ -52,6 +53,12 @@ class Customers:
         probe = {"displayName": "Probe", "owner": "users/ana"}
         await self.post("setup", "/v1/leads", probe, again_if_refused=True)
         await self.post("setup", "/v1/accounts", probe, again_if_refused=True)
+
+    async def heard(self, stage: Stage, number: int) -> None:
+        """Returns when a new lead is written and every service that listens to leads has heard of it."""
+        made = await self.post("probe", "/v1/leads", {"displayName": f"Probe {number}"})
+        async with asyncio.timeout(WAIT_SECONDS):
+            await stage.heard("leads", made["name"])
 
     async def run(self, workers: int) -> None:
         await asyncio.gather(*(self._work(number) for number in range(workers)))

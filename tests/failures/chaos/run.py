@@ -8,10 +8,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from chassis.settings import SERVICES
 from failures.chaos.faults import KINDS, Faults
@@ -23,8 +24,7 @@ from failures.checker import Evidence, Findings, check
 
 WORKERS = 4
 WARM_UP_SECONDS = 3.0
-RECOVERY_SECONDS = 60.0
-REST_SECONDS = 180.0
+REST_SECONDS = 120.0
 Say = Callable[[str], None]
 SECONDS_PER_FAULT = 8.0  # about what one takes with its recovery and the pause after it
 
@@ -67,28 +67,38 @@ class Report:
 
 
 async def chaos(
-    seed: int, faults: int, folder: Path, say=partial(print, flush=True), only: tuple[str, ...] = ()
+    seed: int,
+    faults: int,
+    folder: Path,
+    say: Say,
+    *,
+    only: tuple[str, ...] = (),
+    mutants: Mapping[str, str] = MappingProxyType({}),
+    warm_up_seconds: float = WARM_UP_SECONDS,
 ) -> Report:
     """One run: start, load, faults, heal, rest, check."""
     report, chance = Report(seed), random.Random(seed)
-    stage = Stage(folder / "data")
+    stage = Stage(folder / "data", mutants)
     journal = Journal(folder / "journal.jsonl")
     await stage.start()
     try:
         customers = Customers(stage.address_book()["http"], stage.token, journal, random.Random(seed + 1))
         await customers.prepare()
         load = asyncio.create_task(customers.run(WORKERS))
-        await asyncio.sleep(WARM_UP_SECONDS)
+        await asyncio.sleep(warm_up_seconds)
         hurt = Faults(stage, chance, folder)
-        kinds = [kind for kind in hurt.schedule(faults) if not only or kind in only] or list(only)
+        kinds = hurt.schedule(faults, only)
         for number, kind in enumerate(kinds, 1):
             said = await KINDS[kind](hurt)
             healed = time.monotonic()
-            await asyncio.wait_for(stage.ready(), RECOVERY_SECONDS)
+            await stage.ready()
+            await customers.heard(stage, number)
             took = time.monotonic() - healed
             report.faults[kind] += 1
             report.longest = max(report.longest, (took, f"{kind} {said}"))
-            say(f"[{number}/{len(kinds)}] {kind} {said}: ready after {took:.1f} s; {customers.answered} calls answered")
+            say(
+                f"[{number}/{len(kinds)}] {kind} {said}: recovered after {took:.1f} s; {customers.answered} calls answered"
+            )
             await asyncio.sleep(chance.uniform(1, 4))
         customers.stop()
         await asyncio.wait([load], timeout=REST_SECONDS)
@@ -132,7 +142,7 @@ def main() -> int:
         f"seed {given.seed}, {count} faults; the same run again: make chaos SECONDS={given.seconds:g} SEED={given.seed}"
     )
     folder = Path(tempfile.mkdtemp(prefix="crm-chaos-"))
-    report = asyncio.run(chaos(given.seed, count, folder, partial(print, flush=True), tuple(given.only)))
+    report = asyncio.run(chaos(given.seed, count, folder, partial(print, flush=True), only=tuple(given.only)))
     print(report)
     if report.kept:
         shutil.rmtree(folder)

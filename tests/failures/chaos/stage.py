@@ -10,16 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import nats
-from chassis.settings import SERVICES
+from chassis.settings import SERVICES, package
 from chassis.stack import databases
 from chassis.stack.folder import DataFolder
 from chassis.stack.issuer import mint
 from chassis.stack.nats_server import NatsServer
-from chassis.stack.plan import Addresses, Plan, Stores, build
+from chassis.stack.plan import Addresses, Plan, Program, Stores, build
 from chassis.stack.ports import free_ports
 from chassis.stack.postgres import Postgres, binary
 from chassis.stack.secrets_file import Secrets
@@ -44,9 +45,13 @@ class Operated(NatsServer):
 
 
 class Stage(Stack):
-    """A suite to be hurt. `links` are the proxies: ("leads", "nats"), ("leads", "postgres"), …"""
+    """A suite to be hurt. `links` are the proxies: ("leads", "nats"), ("leads", "postgres"), …
 
-    def __init__(self, data_dir: Path) -> None:
+    `mutants` names services that run with a defect of failures.mutants.
+    """
+
+    def __init__(self, data_dir: Path, mutants: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._mutants = mutants
         super().__init__(Options(data_dir, 0, 0), say=lambda _: None, plan=self._proxied)
         self.links: dict[tuple[str, str], Proxy] = {}
         self.known: Secrets | None = None
@@ -84,9 +89,17 @@ class Stage(Stack):
                 port = next(ports)
                 self.links[program.name, what] = Proxy(port, urlsplit(env[setting]).port or 0)
                 env[setting] = at_port(env[setting], port)
-            plan.services[number] = replace(program, env=env)
+            plan.services[number] = self._mutated(replace(program, env=env))
         self._opening = [asyncio.ensure_future(proxy.start()) for proxy in self.links.values()]
         return plan
+
+    def _mutated(self, program: Program) -> Program:
+        mutant = self._mutants.get(program.name)
+        if mutant is None:
+            return program
+        env = {**program.env, "PYTHONPATH": str(Path(__file__).parents[2])}
+        argv = (sys.executable, "-m", "failures.mutants", mutant, package(program.name))
+        return replace(program, argv=argv, env=env)
 
     async def ready(self) -> None:
         """Returns when every process answers that it is ready."""
@@ -207,6 +220,28 @@ class Stage(Stack):
         _, said = await process.communicate()
         if process.returncode != 0:
             raise RuntimeError(f"{name}: {said.decode()[-500:]}")
+
+    async def heard(self, producer: str, subject: str) -> None:
+        """Returns when all who listen for it took in every event about a record."""
+        events = await self._ids(producer, f"SELECT id::text AS id FROM outbox WHERE subject = '{subject}'")
+        client = await nats.connect(self.nats_url)
+        try:
+            found = await client.jetstream().consumers_info(f"crm-{producer}")
+            listeners = [one.name for one in found if one.name in SERVICES]
+        finally:
+            await client.close()
+        wanted = ", ".join(f"'{event}'" for event in events)
+        for listener in listeners:
+            taken = f"SELECT event_id::text AS id FROM inbox WHERE event_id IN ({wanted})"
+            while len(await self._ids(listener, taken)) < len(events):
+                await asyncio.sleep(0.1)
+
+    async def _ids(self, service: str, sql: str) -> list[str]:
+        connection = await asyncpg.connect(self.database_url(service))
+        try:
+            return [row["id"] for row in await connection.fetch(sql)]
+        finally:
+            await connection.close()
 
     async def redeliver(self, service: str, order: Callable[[list], None], most: int = 200) -> int:
         """Puts copies of a stream's last events on it once more, in another order, as a careless operator would."""
