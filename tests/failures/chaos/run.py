@@ -25,6 +25,7 @@ from failures.checker import Evidence, Findings, check
 WORKERS = 4
 WARM_UP_SECONDS = 3.0
 REST_SECONDS = 120.0
+LAST_WORDS_SECONDS = 30.0  # for the stories under way at the end; some wait for what a restore has lost
 Say = Callable[[str], None]
 SECONDS_PER_FAULT = 8.0  # about what one takes with its recovery and the pause after it
 
@@ -96,12 +97,11 @@ async def chaos(
             took = time.monotonic() - healed
             report.faults[kind] += 1
             report.longest = max(report.longest, (took, f"{kind} {said}"))
-            say(
-                f"[{number}/{len(kinds)}] {kind} {said}: recovered after {took:.1f} s; {customers.answered} calls answered"
-            )
+            so_far = f"[{number}/{len(kinds)}] {customers.answered} calls answered"
+            say(f"{so_far}; {kind} {said}: recovered after {took:.1f} s")
             await asyncio.sleep(chance.uniform(1, 4))
         customers.stop()
-        await asyncio.wait([load], timeout=REST_SECONDS)
+        await asyncio.wait([load], timeout=LAST_WORDS_SECONDS)
         customers.given_up.set()
         await load
         journal.close()
