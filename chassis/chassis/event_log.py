@@ -12,7 +12,7 @@ from chassis.work import Work
 
 OPEN = "SELECT * FROM dead_letter WHERE settle_time IS NULL ORDER BY create_time, event_id LIMIT $1::bigint"
 ONE = "SELECT * FROM dead_letter WHERE event_id = $1::uuid"
-SETTLE = "UPDATE dead_letter SET settle_time = now(), discard_reason = $2::text WHERE event_id = $1::uuid RETURNING *"
+SETTLE = "UPDATE dead_letter SET settle_time = now(), discard_reason = $2::text WHERE event_id = $1::uuid"
 FAILED = "UPDATE dead_letter SET error = $2::text, trace_id = $3::text WHERE event_id = $1::uuid"
 
 
@@ -61,13 +61,21 @@ class EventLogService:
             said = f"{type(failed).__name__}: {failed}"[:2000]
             await database.fetch(FAILED, [request.event_id, said, telemetry.trace_id()])
             raise ReplayFailed(error=said) from failed
-        return _letter((await database.fetch(SETTLE, [request.event_id, ""]))[0])
+        return await self._settled(request.event_id, "", "REPLAYED", row, work)
 
     async def DiscardDeadLetter(
         self, request: chassis_pb2.DiscardDeadLetterRequest, work: Work
     ) -> chassis_pb2.DeadLetter:
-        await self._open(request.event_id, work)
-        return _letter((await work.context.database.fetch(SETTLE, [request.event_id, request.reason]))[0])
+        row = await self._open(request.event_id, work)
+        return await self._settled(request.event_id, request.reason, "DISCARDED", row, work)
+
+    async def _settled(self, event_id: str, reason: str, kind: str, row: dict, work: Work) -> chassis_pb2.DeadLetter:
+        """The letter is settled, and the audit says by whom, in one commit."""
+        await work.execute(SETTLE, event_id, reason)
+        details = {"event": event_id, "type": row["type"], "error": row["error"], "reason": reason}
+        await work.audit(kind, row["subject"], details)
+        settled = row | {"settle_time": work.now, "discard_reason": reason}
+        return _letter(settled)
 
     async def _open(self, event_id: str, work: Work) -> dict:
         rows = await work.context.database.fetch(ONE, [event_id])

@@ -15,6 +15,8 @@ from nats.js import JetStreamContext
 from chassis.database import Database
 from chassis.errors import DatabaseAway
 from chassis.events import headers, stream
+from chassis.sealing import seal_entries, seal_rows
+from chassis.seals import EVENT
 from chassis.telemetry import log
 
 BATCH = 500
@@ -61,6 +63,8 @@ class Relay:
         self._stream_known_until = 0.0
         self._created = ""
         self._renumbered = False
+        self._entries_sealed_until = 0.0
+        self._sealed_whole = False  # what an earlier process left unsealed
         self._stopping = False
 
     def wake(self) -> None:
@@ -70,6 +74,7 @@ class Relay:
         """Publishes until stopped; waits and goes on when the database or NATS is away."""
         while not self._stopping:
             try:
+                await self._seal_entries()
                 moved = await self._publish_batch()
             except asyncio.CancelledError:
                 raise
@@ -115,7 +120,20 @@ class Relay:
             if not await connection.fetchval(REMEMBER, stream(self._service), self._created, max(given), min(given)):
                 self._renumbered = True
                 raise StreamRolledBack(f"the stream gave number {min(given)} a second time")
+            await seal_rows(connection, EVENT, rows)
         return len(rows)
+
+    async def _seal_entries(self) -> None:
+        """Audit entries join the chain about once in a second, whether or not NATS is there."""
+        now = asyncio.get_running_loop().time()
+        if now < self._entries_sealed_until:
+            return
+        async with self._database.transaction() as connection:
+            if await connection.fetchval(ALONE):
+                looked_at = await seal_entries(connection, whole=not self._sealed_whole)
+                more = looked_at >= BATCH
+                self._sealed_whole = self._sealed_whole or not more
+                self._entries_sealed_until = now + (0 if more else POLL_SECONDS)
 
     async def _recognise_stream(self) -> None:
         """Notices a stream that is new or lost its end, and makes those rows unpublished again."""

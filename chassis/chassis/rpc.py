@@ -24,8 +24,10 @@ from chassis.errors import (
     CrmError,
     InvalidArgument,
     InvalidFields,
+    PermissionDenied,
     RequestIdReused,
     StaleEtag,
+    Unauthenticated,
     Unavailable,
 )
 from chassis.identity import Caller, Tokens
@@ -166,14 +168,22 @@ class Edge:
         until = asyncio.get_running_loop().time() + seconds - SPARE_SECONDS
         try:
             async with asyncio.timeout_at(until):
-                caller = await self._caller(metadata, source)
-                return await self._answer(method, _parsed(method, request), caller, until)
+                caller = await self._caller(method, metadata, source)
+                try:
+                    return await self._answer(method, _parsed(method, request), caller, until)
+                except PermissionDenied as refused:
+                    self._context.audit.refused(caller, method.path, refused.metadata.get("name", ""), refused.reason)
+                    raise
         except TimeoutError as late:
             raise CallTooLate(method=method.path, seconds=round(seconds, 3)) from late
 
-    async def _caller(self, metadata: dict[str, Any], source: str) -> Caller:
+    async def _caller(self, method: Method, metadata: dict[str, Any], source: str) -> Caller:
         subject = await self._tokens.subject(str(metadata.get("authorization", "")))
-        caller = await self._context.members.caller(subject, str(metadata.get("crm-actor", "")))
+        try:
+            caller = await self._context.members.caller(subject, str(metadata.get("crm-actor", "")))
+        except (Unauthenticated, PermissionDenied) as refused:
+            self._context.audit.refused(Caller(subject, subject, source=source), method.path, "", refused.reason)
+            raise
         telemetry.mark(actor=caller.actor)
         return replace(caller, source=source)
 

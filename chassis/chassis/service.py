@@ -23,6 +23,8 @@ from sqlalchemy import Table
 
 from chassis import members, telemetry
 from chassis.admin import Admin
+from chassis.audit import Audit
+from chassis.audit_log import AuditService
 from chassis.consumer import Consumer
 from chassis.database import Database
 from chassis.errors import CrmError, DatabaseAway
@@ -89,10 +91,11 @@ class Process:
             mappers(service.tables),
             settings.page_token_key,
             self._neighbours,
+            Audit(self._database),
         )
         self._inbox = Inbox(self.context, [*members.REACTIONS, *service.reactions])
         self._sagas = Sagas(self.context, list(service.sagas), self._neighbours, self._committed)
-        servicers = [*service.rpcs, EventLogService(self._inbox)]
+        servicers = [*service.rpcs, EventLogService(self._inbox), AuditService()]
         methods = methods_of((servicer.descriptor, servicer) for servicer in servicers)
         self._edge = Edge(self.context, Tokens(settings), self._sagas, self._committed, methods)
         self._services = [servicer.descriptor.full_name for servicer in servicers]
@@ -164,7 +167,8 @@ class Process:
         gc.set_threshold(20_000, 20, 50)
         self._not_serving = ""
         log.info("%s serves on %s", self._service.name, self._settings.grpc_address)
-        await asyncio.gather(self._events(), self._sagas.run(), self._clean(), self._mirror_readiness())
+        always = (self._events(), self._sagas.run(), self._clean(), self._mirror_readiness(), self.context.audit.run())
+        await asyncio.gather(*always)
 
     async def _events(self) -> None:
         """Relay and consumers, once NATS is there."""
@@ -241,6 +245,7 @@ class Process:
             consumer.stop()
         await self._server.stop(DRAIN_SECONDS)
         await self._sagas.stop()
+        await self.context.audit.flush()
         if self._relay:
             await self._relay.stop()
         if self._background:

@@ -15,6 +15,8 @@ import msgspec
 from google.protobuf.message import Message
 
 from chassis import convert, filtering, statements, telemetry
+from chassis.audit import INSERT as INSERT_ENTRY
+from chassis.audit import Audit, entry
 from chassis.database import Database, Query
 from chassis.errors import ExternalIdTaken, InvalidFields, RecordExists, RecordNotFound, StaleEtag
 from chassis.events import Event, message_class
@@ -46,6 +48,7 @@ class Context:
     mappers: Mapping[type[Record], Mapper]
     page_token_key: bytes
     neighbours: "Neighbours"
+    audit: Audit
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,10 @@ class Work:
         """The record of that name; RecordNotFound also if the caller may not see it. With `etag`: StaleEtag if it
         changed since."""
         record = await self.find_one(kind, id=id_of(name)) if self._names(kind, name) else None
-        if record is None or not self.sees(record):
+        if record is not None and not self.sees(record):
+            self.context.audit.refused(self.caller, self.operation, name, "INVISIBLE")
+            record = None
+        if record is None:
             raise RecordNotFound(name=name)
         if etag and etag != str(record.version):
             raise StaleEtag(name=name)
@@ -128,8 +134,8 @@ class Work:
         return found[0] if found else None
 
     async def find(self, kind: type[R], **equal: Any) -> list[R]:
-        """At most 1,000 records whose columns equal these values; a list means any of its values. What is no UUID equals
-        none: names come from callers."""
+        """At most 1,000 records whose columns equal these values; a list means any of its values. What is no UUID
+        equals none: names come from callers."""
         mapper = self._mapper(kind)
         for name, value in equal.items():
             if mapper.casts[name] == "UUID" and isinstance(value, str) and not is_uuid(value):
@@ -258,6 +264,10 @@ class Work:
     async def execute(self, sql: str, *arguments: Any) -> None:
         """One more statement for this commit; runs there, in order, before records are written."""
         self._statements.append((sql, arguments))
+
+    async def audit(self, kind: str, subject: str, details: Mapping[str, Any]) -> None:
+        """An audit entry that is written with this commit."""
+        await self.execute(INSERT_ENTRY, *entry(kind, self.caller, self.operation, subject, details))
 
     def start_saga(self, kind: str, subject: str, journey_id: str, data: Any) -> None:
         """A saga that begins with this commit. The process runs it at once; if that process dies, another one soon."""

@@ -17,6 +17,7 @@ COMMANDS = {
     "journey": "crmctl.journey",
     "trace": "crmctl.trace",
     "events": "crmctl.events",
+    "audit": "crmctl.audit",
     "insights": "crmctl.insights",
     "ops": "crmctl.ops",
 }

@@ -37,7 +37,7 @@ async def lost_events(service: str, database_url: str, nats_url: str) -> AsyncIt
     try:
         seen: set[str] = set()
         async for batch in _messages(client, f"crm-{service}"):
-            ids = [message.headers["ce-id"] for message in batch]
+            ids = [(message.headers or {})["ce-id"] for message in batch]
             rows = await connection.fetch("SELECT id::text AS id FROM outbox WHERE id = any($1::uuid[])", ids)
             seen |= {row["id"] for row in rows}
             for message in batch:

@@ -5,6 +5,7 @@ import re
 from functools import cache
 
 import pytest
+from chassis.audit_log import AuditService
 from chassis.event_log import EventLogService
 from chassis.identity import roles
 from chassis.settings import SERVICES, package
@@ -25,7 +26,7 @@ def permission(method) -> str:
 @cache
 def handlers() -> dict[str, object]:
     """Service name of the contract → the object that answers it."""
-    servicers = [EventLogService(None)]
+    servicers = [EventLogService(None), AuditService()]
     for service in SERVICES:
         servicers += importlib.import_module(f"{package(service)}.__main__").SERVICE.rpcs
     return {servicer.descriptor.full_name: servicer for servicer in servicers}

@@ -35,7 +35,7 @@ def filterable():
                 yield pytest.param(table, name, id=f"{table.name}.{name}")
 
 
-@pytest.mark.parametrize(("table", "name"), filterable())
+@pytest.mark.parametrize(("table", "name"), list(filterable()))
 def test_a_column_that_can_be_filtered_has_an_index_that_begins_with_it(table, name):
     column = table.columns[name]
     first = [next(iter(index.columns)).name for index in table.indexes if len(index.columns)]

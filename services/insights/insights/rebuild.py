@@ -53,8 +53,8 @@ class SourcesRestless(Aborted):
 
 async def rebuild(context: Context, *, repair: bool) -> insights_pb2.RebuildInsightsResponse:
     """Both digests, and with `repair` the live data replaced if they differ. SourcesRestless if live data and
-    outboxes do not hold the same events within 20 seconds. With `repair` the live data may lack some, and what no outbox
-    has any more, since its database was restored to an earlier moment, is forgotten."""
+    outboxes do not hold the same events within 20 seconds. With `repair` the live data may lack some, and what no
+    outbox has any more, since its database was restored to an earlier moment, is forgotten."""
     async with context.database.session() as connection:
         copy = Copy(context, connection)
         await copy.begin()
