@@ -1,42 +1,20 @@
 """Who is calling, and how far their permissions reach.
 
-The token says who (verified here, by every service); directory's roles, read from this service's own `members`
-projection, say what they may do.
+The token says who (`tokens`); directory's roles, read from this service's own `members` projection, say what they may
+do.
 """
 
-import asyncio
-import hashlib
-import json
-import time
 import tomllib
-import urllib.parse
-import urllib.request
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
-import jwt
-
-from chassis.errors import NotPermitted, Unauthenticated, Unavailable
-from chassis.settings import Settings
-
-ALGORITHMS = ["RS256", "ES256", "EdDSA"]
-LEEWAY_SECONDS = 30  # clocks of issuer and service may differ by this
-MOST_CACHED = 10_000
-
-
-class TokenRefused(Unauthenticated):
-    """The request carries no valid token."""
+from chassis.errors import NotPermitted, Unauthenticated
 
 
 class CallerUnknown(Unauthenticated):
     """The token is valid, but directory does not know this identity, or it was deactivated."""
-
-
-class IssuerAway(Unavailable):
-    """The issuer of tokens cannot be reached, and this token's key is not known yet."""
 
 
 class Reach(IntEnum):
@@ -100,67 +78,3 @@ def service_caller(service: str, actor: str = "") -> Caller:
     """The service itself, at work on an event or a saga that `actor` caused."""
     name = f"services/{service}"
     return Caller(name=name, actor=actor or name, roles=("service",))
-
-
-class Tokens:
-    """Verifies tokens and remembers those verified by their hash until they expire."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._issuer, self._audience = settings.oidc_issuer, settings.oidc_audience
-        self._keys = jwt.PyJWKClient(settings.oidc_jwks_url, cache_keys=True, lifespan=300, timeout=2)
-        self._verified: dict[bytes, tuple[str, float]] = {}
-
-    async def subject(self, authorization: str) -> str:
-        """The `sub` of a bearer token; TokenRefused if it is missing, forged, expired or for somebody else."""
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise TokenRefused()
-        key = hashlib.sha256(token.encode()).digest()
-        known = self._verified.get(key)
-        if known and known[1] > time.time():
-            return known[0]
-        try:
-            signing_key = await self._signing_key(token)
-            claims = jwt.decode(
-                token,
-                signing_key,
-                algorithms=ALGORITHMS,
-                issuer=self._issuer,
-                audience=self._audience,
-                leeway=LEEWAY_SECONDS,
-                options={"require": ["exp", "iat", "sub", "iss", "aud"]},
-            )
-        except jwt.PyJWTError as refused:
-            raise TokenRefused() from refused
-        if len(self._verified) >= MOST_CACHED:
-            self._verified.clear()
-        self._verified[key] = (claims["sub"], claims["exp"])
-        return str(claims["sub"])
-
-    async def _signing_key(self, token: str) -> Any:
-        """The issuer's key for this token, with the algorithm it is for; fetched off the event loop when it is not
-        known yet."""
-        try:
-            return await asyncio.to_thread(self._keys.get_signing_key_from_jwt, token)
-        except (jwt.PyJWKClientConnectionError, json.JSONDecodeError) as away:
-            raise IssuerAway() from away
-
-
-class Credentials:
-    """This service's own token for calls to its neighbours (OAuth 2.0 client credentials), renewed in time."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._url, self._id, self._secret = settings.oidc_token_url, settings.client_id, settings.client_secret
-        self._token, self._expires = "", 0.0
-
-    async def token(self) -> str:
-        if time.time() > self._expires - 60:
-            answer = await asyncio.to_thread(self._fetch)
-            self._token, self._expires = answer["access_token"], time.time() + answer["expires_in"]
-        return self._token
-
-    def _fetch(self) -> dict[str, Any]:
-        form = {"grant_type": "client_credentials", "client_id": self._id, "client_secret": self._secret}
-        body = urllib.parse.urlencode(form).encode()
-        with urllib.request.urlopen(self._url, body, timeout=5) as answer:
-            return json.load(answer)

@@ -30,10 +30,11 @@ from chassis.errors import (
     Unauthenticated,
     Unavailable,
 )
-from chassis.identity import Caller, Tokens
+from chassis.identity import Caller
 from chassis.saga import Sagas
 from chassis.statuses import to_status
 from chassis.telemetry import log
+from chassis.tokens import Tokens
 from chassis.values import Record, utc_now
 from chassis.work import Context, Page, RequestId, RequestTaken, Work
 from chassis.writing import LostRace

@@ -6,8 +6,8 @@ import grpc
 import grpc.aio
 
 from chassis import telemetry
+from chassis.credentials import Credentials
 from chassis.errors import ServiceAway
-from chassis.identity import Credentials
 from chassis.settings import package, upstream
 from chassis.statuses import from_call
 

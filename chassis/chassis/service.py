@@ -26,11 +26,11 @@ from chassis.admin import Admin
 from chassis.audit import Audit
 from chassis.audit_log import AuditService
 from chassis.consumer import Consumer
+from chassis.credentials import Credentials
 from chassis.database import Database
 from chassis.errors import CrmError, DatabaseAway
 from chassis.event_log import EventLogService
 from chassis.events import Reaction
-from chassis.identity import Credentials, Tokens
 from chassis.inbox import Inbox
 from chassis.outbox import Relay
 from chassis.records import mappers
@@ -40,6 +40,7 @@ from chassis.saga import Saga, Sagas
 from chassis.schema import behind
 from chassis.settings import SERVICES, Settings, package, stop
 from chassis.telemetry import log
+from chassis.tokens import Tokens
 from chassis.work import Context
 
 DRAIN_SECONDS = 5  # for calls under way

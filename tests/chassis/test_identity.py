@@ -7,7 +7,7 @@ import time
 import jwt
 import pytest
 from chassis.errors import CrmError, Unauthenticated, Unavailable
-from chassis.identity import TokenRefused
+from chassis.tokens import TokenRefused
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from harness import Person, until
 from hypothesis import given, settings
