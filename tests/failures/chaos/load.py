@@ -35,8 +35,15 @@ class Refused(Exception):
 class Customers:
     """Workers that tell one story after the other until stopped. Answers that may not be are kept in `surprises`."""
 
-    def __init__(self, url: str, token: Callable[[str], str], journal: Journal, chance: random.Random) -> None:
-        self._server, self._mint = Server(url, CALL_SECONDS), token
+    def __init__(
+        self,
+        url: str,
+        token: Callable[[str], str],
+        journal: Journal,
+        chance: random.Random,
+        patience_seconds: float = WAIT_SECONDS,
+    ) -> None:
+        self._server, self._mint, self._patience = Server(url, CALL_SECONDS), token, patience_seconds
         self._journal, self._chance = journal, chance
         self._token, self._minted = "", 0.0
         self._stopping = asyncio.Event()
@@ -57,7 +64,7 @@ class Customers:
     async def heard(self, stage: Stage, number: int) -> None:
         """Returns when a new lead is written and every service that listens to leads has heard of it."""
         made = await self.post("probe", "/v1/leads", {"displayName": f"Probe {number}"})
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with asyncio.timeout(self._patience):
             await stage.heard("leads", made["name"])
 
     async def run(self, workers: int) -> None:
@@ -125,7 +132,7 @@ class Customers:
             "key": str(uuid.UUID(int=self._chance.getrandbits(128), version=4)), "actor": actor, "body": body,
             "status": None, "answer": None, "attempts": 0, "repeat_of": None, "story": story,
         }  # fmt: skip
-        until = time.monotonic() + (WAIT_SECONDS if again_if_refused else 0)
+        until = time.monotonic() + (self._patience if again_if_refused else 0)
         while True:
             answer = await self._sent(line, query)
             if answer is None or line["status"] < 400 or time.monotonic() > until:
@@ -167,7 +174,7 @@ class Customers:
 
     async def until(self, path: str, fact: Callable[[dict], bool]) -> dict[str, Any]:
         """Reads until something is so."""
-        end, last = time.monotonic() + WAIT_SECONDS, None
+        end, last = time.monotonic() + self._patience, None
         while time.monotonic() < end and not self.given_up.is_set():
             try:
                 answer = await self._call("GET", path, {}, {})
@@ -179,7 +186,7 @@ class Customers:
             await asyncio.sleep(0.1)
         if self.given_up.is_set():
             raise Unanswered()
-        raise Refused(f"{path} is not as expected after {WAIT_SECONDS:.0f} s: {str(last)[:300]}")
+        raise Refused(f"{path} is not as expected after {self._patience:.0f} s: {str(last)[:300]}")
 
     async def _call(self, method: str, path: str, query: dict, headers: dict, body: Any = None) -> Any:
         if time.monotonic() - self._minted > TOKEN_SECONDS or not self._token:

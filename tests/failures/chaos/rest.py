@@ -5,9 +5,8 @@ import sys
 import time
 
 import asyncpg
-import nats
 from chassis.settings import SERVICES
-from failures.chaos.stage import Stage
+from failures.chaos.stage import Stage, connect_nats
 
 WAITING = (
     "SELECT (SELECT count(*) FROM outbox WHERE position IS NULL)"
@@ -20,7 +19,7 @@ async def at_rest(stage: Stage, seconds: float) -> None:
     the checker says what is left."""
     await stage.ready()
     end, quiet = time.monotonic() + seconds, 0
-    client = await nats.connect(stage.nats_url)
+    client = await connect_nats(stage.nats_url)
     connections = {service: await asyncpg.connect(stage.database_url(service)) for service in SERVICES}
     try:
         while quiet < 2 and time.monotonic() < end:

@@ -17,13 +17,14 @@ from types import MappingProxyType
 from chassis.settings import SERVICES
 from failures.chaos.faults import KINDS, Faults
 from failures.chaos.journal import Journal, lines
-from failures.chaos.load import Customers
+from failures.chaos.load import WAIT_SECONDS, Customers
 from failures.chaos.rest import at_rest, insights_equal
 from failures.chaos.stage import Stage
 from failures.checker import Evidence, Findings, check
 
 WORKERS = 4
-WARM_UP_SECONDS = 3.0
+WARM_UP_CALLS = 50  # answered before the first fault
+WARM_UP_SECONDS = 60.0
 REST_SECONDS = 120.0
 LAST_WORDS_SECONDS = 30.0  # for the stories under way at the end; some wait for what a restore has lost
 Say = Callable[[str], None]
@@ -75,7 +76,9 @@ async def chaos(
     *,
     only: tuple[str, ...] = (),
     mutants: Mapping[str, str] = MappingProxyType({}),
-    warm_up_seconds: float = WARM_UP_SECONDS,
+    warm_up_calls: int = WARM_UP_CALLS,
+    patience_seconds: float = WAIT_SECONDS,
+    rest_seconds: float = REST_SECONDS,
 ) -> Report:
     """One run: start, load, faults, heal, rest, check."""
     report, chance = Report(seed), random.Random(seed)
@@ -83,10 +86,12 @@ async def chaos(
     journal = Journal(folder / "journal.jsonl")
     await stage.start()
     try:
-        customers = Customers(stage.address_book()["http"], stage.token, journal, random.Random(seed + 1))
+        customers = Customers(
+            stage.address_book()["http"], stage.token, journal, random.Random(seed + 1), patience_seconds
+        )
         await customers.prepare()
         load = asyncio.create_task(customers.run(WORKERS))
-        await asyncio.sleep(warm_up_seconds)
+        await warm(customers, warm_up_calls)
         hurt = Faults(stage, chance, folder)
         kinds = hurt.schedule(faults, only)
         for number, kind in enumerate(kinds, 1):
@@ -106,7 +111,7 @@ async def chaos(
         await load
         journal.close()
         began = time.monotonic()
-        await at_rest(stage, REST_SECONDS)
+        await at_rest(stage, rest_seconds)
         report.rest_seconds = time.monotonic() - began
         databases = {service: stage.database_url(service) for service in SERVICES}
         evidence = Evidence(folder / "journal.jsonl", databases, stage.nats_url, frozenset(hurt.named))
@@ -118,6 +123,13 @@ async def chaos(
         return report
     finally:
         await stage.stop()
+
+
+async def warm(customers: Customers, calls: int) -> None:
+    """Returns when so many calls were answered."""
+    async with asyncio.timeout(WARM_UP_SECONDS):
+        while customers.answered < calls:
+            await asyncio.sleep(0.1)
 
 
 def excused(said: str, named: set[str]) -> bool:

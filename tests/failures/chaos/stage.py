@@ -224,7 +224,7 @@ class Stage(Stack):
     async def heard(self, producer: str, subject: str) -> None:
         """Returns when all who listen for it took in every event about a record."""
         events = await self._ids(producer, f"SELECT id::text AS id FROM outbox WHERE subject = '{subject}'")
-        client = await nats.connect(self.nats_url)
+        client = await connect_nats(self.nats_url)
         try:
             found = await client.jetstream().consumers_info(f"crm-{producer}")
             listeners = [one.name for one in found if one.name in SERVICES]
@@ -245,7 +245,7 @@ class Stage(Stack):
 
     async def redeliver(self, service: str, order: Callable[[list], None], most: int = 200) -> int:
         """Puts copies of a stream's last events on it once more, in another order, as a careless operator would."""
-        client = await nats.connect(self.nats_url)
+        client = await connect_nats(self.nats_url)
         try:
             jetstream = client.jetstream()
             state = (await jetstream.stream_info(f"crm-{service}")).state
@@ -262,6 +262,15 @@ class Stage(Stack):
             return len(found)
         finally:
             await client.close()
+
+
+async def connect_nats(url: str) -> nats.NATS:
+    """An administrator's connection; it tries again in silence while the server is hurt."""
+
+    async def quiet(_: Exception) -> None:
+        """Whoever waits for an answer is told; a traceback for each attempt tells nobody more."""
+
+    return await nats.connect(url, error_cb=quiet, max_reconnect_attempts=-1, reconnect_time_wait=0.2)
 
 
 def at_port(url: str, port: int) -> str:

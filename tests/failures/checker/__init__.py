@@ -4,6 +4,7 @@ It shares no code with the services. It reads their databases, the streams, and 
 sentences what is lost, doubled or half there. What `crmctl ops reconcile` named after a restore is excused.
 """
 
+from failures.checker.effects import check_effects
 from failures.checker.events import check_events
 from failures.checker.evidence import Evidence, Findings
 from failures.checker.links import check_links
@@ -16,6 +17,7 @@ async def check(evidence: Evidence) -> Findings:
     async with evidence.opened() as opened:
         await check_writes(opened, findings)
         await check_events(opened, findings)
+        await check_effects(opened, findings)
         await check_links(opened, findings)
     return findings
 

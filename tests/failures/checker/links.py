@@ -1,6 +1,4 @@
-"""What refers to what, across databases; and copies against their originals."""
-
-from collections import Counter
+"""What refers to what, across databases; and the timeline against the outboxes."""
 
 from failures.checker.evidence import Findings, Opened
 
@@ -38,28 +36,6 @@ async def check_links(opened: Opened, findings: Findings) -> None:
         lead = leads.get(row["lead"].partition("/")[2])
         if lead is not None and lead["account"] != f"accounts/{key}" and row["lead"] not in opened.named:
             findings.orphans.append(f"accounts/{key} came of {row['lead']}, which knows {lead['account'] or 'nobody'}")
-    await _copies(opened, accounts, deals, contracts, findings)
-
-
-async def _copies(opened: Opened, accounts: dict, deals: dict, contracts: dict, findings: Findings) -> None:
-    """Projections, compared by plain counting with what they were made from."""
-    for service in ("contracts", "service-desk"):
-        for key, row in (await opened.all(service, "accounts")).items():
-            if key in accounts and row["display_name"] != accounts[key]["display_name"]:
-                findings.differing.append(f"{service} calls accounts/{key} {row['display_name']!r}")
-    for key, row in deals.items():
-        won, named = row["state"] == "WON", f"opportunities/{key}" in opened.named
-        if won and not named and key not in contracts and f"contracts/{key}" not in opened.named and contracts:
-            findings.unapplied.append(f"opportunities/{key} is won and has no contract")
-    active = {f"contracts/{key}" for key, row in contracts.items() if row["state"] == "ACTIVE"}
-    covered = Counter(row["contract"] for row in (await opened.all("service-desk", "entitlements")).values())
-    for name in active - set(covered) - opened.named if covered else ():
-        findings.unapplied.append(f"{name} is active and service-desk has no entitlement of it")
-    users = {f"users/{row['id']}": row for row in await opened.rows("directory", "SELECT * FROM users")}
-    for service in opened.databases:
-        for row in await opened.rows(service, "SELECT * FROM member"):
-            if row["name"] in users and row["active"] != (users[row["name"]]["state"] == "ACTIVE"):
-                findings.differing.append(f"{service} believes that {row['name']} is active={row['active']}")
     await _timeline(opened, findings)
 
 
