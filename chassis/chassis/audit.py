@@ -45,7 +45,7 @@ class Audit:
         self._passed_over: Counter[str] = Counter()
         self._minute = 0.0
 
-    def refused(self, caller: Caller, operation: str, subject: str, reason: str) -> None:
+    def refused(self, caller: Caller, operation: str, subject: str, reason: str, **more: str) -> None:
         """A call that its caller may not make, or about what he may not see."""
         now = asyncio.get_running_loop().time()
         if now - self._minute > 60:
@@ -55,7 +55,7 @@ class Audit:
             self._passed_over[caller.actor if len(self._passed_over) < MOST_WAITING else ""] += 1
             return
         self._kept[caller.actor] += 1
-        self._waiting.append(entry("DENIED", caller, operation, subject, {"reason": reason}))
+        self._waiting.append(entry("DENIED", caller, operation, subject, {"reason": reason, **more}))
 
     async def run(self) -> None:
         """Writes what waits, every second."""

@@ -1,4 +1,4 @@
-"""A service's own token, for its calls to neighbours."""
+"""A service's own token, for its calls to neighbours (OAuth 2.0 client credentials)."""
 
 import asyncio
 import json
@@ -8,23 +8,46 @@ import urllib.request
 from typing import Any
 
 from chassis.settings import Settings
+from chassis.telemetry import log
+
+EARLY_SECONDS = 60.0  # renewed so long before its end: a call under way keeps a token that holds
+TIMEOUT_SECONDS = 5.0
+MOST_BYTES = 64 * 1024
 
 
 class Credentials:
-    """This service's own token for calls to its neighbours (OAuth 2.0 client credentials), renewed in time."""
+    """Fetches the token, keeps it, and renews it in time; one that still holds serves while the issuer is away."""
 
     def __init__(self, settings: Settings) -> None:
         self._url, self._id, self._secret = settings.oidc_token_url, settings.client_id, settings.client_secret
-        self._token, self._expires = "", 0.0
+        self._token, self._renew, self._expires = "", 0.0, 0.0
+        self._one_at_a_time = asyncio.Lock()
 
     async def token(self) -> str:
-        if time.time() > self._expires - 60:
-            answer = await asyncio.to_thread(self._fetch)
-            self._token, self._expires = answer["access_token"], time.time() + answer["expires_in"]
+        """Raises OSError if there is none and the issuer gives none."""
+        if time.monotonic() >= self._renew:
+            async with self._one_at_a_time:
+                if time.monotonic() >= self._renew:
+                    await self._fetch()
         return self._token
 
-    def _fetch(self) -> dict[str, Any]:
+    async def _fetch(self) -> None:
+        asked = time.monotonic()
+        try:
+            answer = await asyncio.to_thread(self._ask)
+            token, lifetime = str(answer["access_token"]), float(answer.get("expires_in", 2 * EARLY_SECONDS))
+        except (OSError, ValueError, LookupError, TypeError) as away:
+            if asked >= self._expires:
+                raise OSError(f"no token from the issuer: {away or type(away).__name__}") from away
+            log.warning("the token cannot be renewed yet: %s", away or type(away).__name__)
+            self._renew = asked + 1
+            return
+        self._token, self._expires = token, asked + lifetime
+        self._renew = self._expires - min(EARLY_SECONDS, lifetime / 2)
+
+    def _ask(self) -> dict[str, Any]:
         form = {"grant_type": "client_credentials", "client_id": self._id, "client_secret": self._secret}
         body = urllib.parse.urlencode(form).encode()
-        with urllib.request.urlopen(self._url, body, timeout=5) as answer:
-            return json.load(answer)
+        with urllib.request.urlopen(self._url, body, timeout=TIMEOUT_SECONDS) as answer:
+            found: dict[str, Any] = json.loads(answer.read(MOST_BYTES))
+            return found

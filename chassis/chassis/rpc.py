@@ -34,7 +34,7 @@ from chassis.identity import Caller
 from chassis.saga import Sagas
 from chassis.statuses import to_status
 from chassis.telemetry import log
-from chassis.tokens import Tokens
+from chassis.tokens import TokenRefused, Tokens
 from chassis.values import Record, utc_now
 from chassis.work import Context, Page, RequestId, RequestTaken, Work
 from chassis.writing import LostRace
@@ -45,6 +45,7 @@ SHORTEST_SECONDS = 0.1  # less cannot be kept; refuse at once
 SPARE_SECONDS = 0.02  # kept back to say which call was late
 SAGA_SPARE_SECONDS = 0.5  # kept back to read the record again after waiting for its saga
 RACES = 3
+ANONYMOUS = "anonymous"  # who shows a token that cannot be believed, whatever it says
 MOST_SOURCE = 300  # characters of where a call came from
 
 ANSWERED = "SELECT digest, answer, subject FROM request WHERE caller = $1::text AND method = $2::text AND id = $3::uuid"
@@ -179,7 +180,13 @@ class Edge:
             raise CallTooLate(method=method.path, seconds=round(seconds, 3)) from late
 
     async def _caller(self, method: Method, metadata: dict[str, Any], source: str) -> Caller:
-        subject = await self._tokens.subject(str(metadata.get("authorization", "")))
+        try:
+            subject = await self._tokens.subject(str(metadata.get("authorization", "")))
+        except TokenRefused as refused:
+            if refused.why != "missing":  # who shows none pretends nothing
+                nobody = Caller(ANONYMOUS, ANONYMOUS, source=source)
+                self._context.audit.refused(nobody, method.path, "", refused.reason, why=refused.why)
+            raise
         try:
             caller = await self._context.members.caller(subject, str(metadata.get("crm-actor", "")))
         except (Unauthenticated, PermissionDenied) as refused:

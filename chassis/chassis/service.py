@@ -98,7 +98,8 @@ class Process:
         self._sagas = Sagas(self.context, list(service.sagas), self._neighbours, self._committed)
         servicers = [*service.rpcs, EventLogService(self._inbox), AuditService()]
         methods = methods_of((servicer.descriptor, servicer) for servicer in servicers)
-        self._edge = Edge(self.context, Tokens(settings), self._sagas, self._committed, methods)
+        self._tokens = Tokens(settings)
+        self._edge = Edge(self.context, self._tokens, self._sagas, self._committed, methods)
         self._services = [servicer.descriptor.full_name for servicer in servicers]
         self._client = Client()
         self._relay: Relay | None = None
@@ -168,8 +169,14 @@ class Process:
         gc.set_threshold(20_000, 20, 50)
         self._not_serving = ""
         log.info("%s serves on %s", self._service.name, self._settings.grpc_address)
-        always = (self._events(), self._sagas.run(), self._clean(), self._mirror_readiness(), self.context.audit.run())
-        await asyncio.gather(*always)
+        await asyncio.gather(
+            self._tokens.keys.run(),
+            self._events(),
+            self._sagas.run(),
+            self._clean(),
+            self._mirror_readiness(),
+            self.context.audit.run(),
+        )
 
     async def _events(self) -> None:
         """Relay and consumers, once NATS is there."""
@@ -231,6 +238,10 @@ class Process:
             f'crm_calls_total{{method="{method}",code="{code}"}} {count}'
             for (method, code), count in sorted(self._edge.calls.items())
         ]
+        lines += [
+            f'crm_tokens_refused_total{{reason="{why}"}} {count}' for why, count in sorted(self._tokens.refused.items())
+        ]
+        lines += [f"crm_issuer_keys_age_seconds {self._tokens.keys.age_seconds():.0f}"]
         lines += [f"crm_events_applied_total {sum(consumer.applied for consumer in self._consumers)}"]
         if self._relay:
             with contextlib.suppress(DatabaseAway):  # the other counts are worth telling then, too

@@ -47,6 +47,7 @@ class Settings:
     bootstrap_admin: str
     company_zone: str
     pool_size: int
+    oidc_lifetime_seconds: int = 15 * 60  # a token that is made for longer is refused
 
     @classmethod
     def read(cls) -> "Settings":
@@ -66,6 +67,7 @@ class Settings:
             bootstrap_admin=get("BOOTSTRAP_ADMIN", ""),
             company_zone=get("COMPANY_ZONE", "UTC"),
             pool_size=int(get("POOL_SIZE", "16")),
+            oidc_lifetime_seconds=int(get("OIDC_LIFETIME_SECONDS", str(cls.oidc_lifetime_seconds))),
         )
 
 
