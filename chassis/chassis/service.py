@@ -51,6 +51,7 @@ CLEAN_REQUESTS = "DELETE FROM request WHERE create_time < now() - interval '24 h
 GRPC_OPTIONS = [
     ("grpc.so_reuseport", 0),  # a taken port is an error, not a shared port
     ("grpc.max_receive_message_length", 8 * 1024 * 1024),
+    ("grpc.max_metadata_size", 32 * 1024),  # as at the gateway; from 8 KB on the default refuses at random
     ("grpc.max_connection_age_ms", 300_000),  # or a new replica is never used
     ("grpc.max_connection_age_grace_ms", 30_000),
 ]

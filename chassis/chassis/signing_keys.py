@@ -48,9 +48,11 @@ class SigningKeys:
 
     async def find(self, key_id: str) -> jwt.PyJWK | None:
         """The key of that id; None if the issuer has no such key. Raises IssuerAway if only the issuer could tell."""
-        if key_id not in self._keys and time.monotonic() >= self._not_before:
-            self._not_before = time.monotonic() + AGAIN_SECONDS
-            await self.refresh()
+        if key_id not in self._keys:
+            under_way = self._fetching is not None and not self._fetching.done()
+            if under_way or time.monotonic() >= self._not_before:
+                self._not_before = time.monotonic() + AGAIN_SECONDS
+                await self.refresh()
         found = self._keys.get(key_id)
         if not self.known() or (found is None and self._failed):
             raise IssuerAway()
@@ -96,8 +98,13 @@ class SigningKeys:
         self._keys = keys
 
     def _fetch(self) -> bytes:
+        until, found = time.monotonic() + 2 * TIMEOUT_SECONDS, b""
         with urllib.request.urlopen(self._url, timeout=TIMEOUT_SECONDS) as answer:
-            return bytes(answer.read(MOST_BYTES))
+            while piece := answer.read1(MOST_BYTES):
+                found += piece
+                if len(found) > MOST_BYTES or time.monotonic() > until:  # its timeout is for each piece
+                    raise ValueError("the key set is too long, or comes too slowly")
+        return found
 
 
 def usable(document: bytes) -> dict[str, jwt.PyJWK]:
@@ -131,7 +138,7 @@ def _key(entry: Mapping[str, Any]) -> jwt.PyJWK | None:
         return None
     try:
         key = jwt.PyJWK({name: value for name, value in entry.items() if name not in PRIVATE})
-    except (jwt.PyJWTError, ValueError, TypeError):
+    except (jwt.PyJWTError, ValueError, TypeError, NotImplementedError):
         return None
     if KINDS.get(key.algorithm_name) != (entry.get("kty"), entry.get("crv")):
         return None

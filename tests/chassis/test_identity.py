@@ -198,3 +198,27 @@ async def test_the_token_names_no_roles(leads, issuer):
     with pytest.raises(CrmError) as error:
         await leads.call("LeadService/ListLeads", leads_pb2.ListLeadsRequest(), token=token)
     assert error.value.code == "PERMISSION_DENIED"
+
+
+async def test_a_refused_token_is_counted_and_audited_in_bounds_without_the_token(starting, issuer, caplog):
+    leads = await starting()
+    forged = [issuer.token("users/root", aud=f"mail-{number}") for number in range(200)]
+    caplog.set_level("DEBUG")
+    for token in forged:
+        await refused(leads, token)
+    await refused(leads, "")
+    await leads.process.context.audit.flush()
+    rows = await leads.rows("SELECT kind, operation, source, details::text FROM audit_entry WHERE actor = 'anonymous'")
+    kept = [row for row in rows if row["kind"] == "DENIED"]
+    assert 0 < len(kept) <= 60
+    assert {json.loads(row["details"])["why"] for row in kept} == {"audience"}  # who shows no token is not audited
+    assert all(
+        row["operation"] == "crm.leads.v1.LeadService/ListLeads" and "127.0.0.1" in row["source"] for row in kept
+    )
+    counted = sum(json.loads(row["details"])["refusals"] for row in rows if row["kind"] == "NOT_RECORDED")
+    assert counted == 200 - len(kept)
+    metrics = await leads.process.metrics()
+    assert 'crm_tokens_refused_total{reason="audience"} 200' in metrics
+    assert 'crm_tokens_refused_total{reason="missing"} 1' in metrics
+    said = caplog.text + metrics + "".join(row["details"] for row in rows)
+    assert not [token for token in forged if token.split(".")[1] in said or token.split(".")[2] in said]
