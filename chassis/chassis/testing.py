@@ -45,6 +45,7 @@ from chassis.stack.ports import HOST, free_ports
 from chassis.stack.postgres import INITDB_OPTIONS, Postgres
 
 Result = TypeVar("Result")
+MEMORY, MEMORY_BYTES = "/dev/shm", 4 * 1024**3
 ServerName = Literal["postgres", "nats"]
 
 
@@ -82,7 +83,7 @@ class Backend:
     @contextmanager
     def running(cls) -> Iterator["Backend"]:
         """Both servers, for as long as the block lasts."""
-        folder = Path(tempfile.mkdtemp(prefix="crm-test-"))
+        folder = Path(tempfile.mkdtemp(prefix="crm-test-", dir=_memory()))
         try:
             chosen = os.environ.get("TEST_BACKEND")
             backend = cls(_Containers(folder) if chosen == "testcontainers" else _Embedded(folder))
@@ -168,6 +169,13 @@ class Backend:
     def _do(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run it on the backend's own loop: the caller may be inside a loop already."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def _memory() -> str | None:
+    """A place in memory where there is room: a hundred small databases are made and thrown away, and some disks take
+    minutes for that. None: the usual place."""
+    roomy = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_BYTES
+    return MEMORY if roomy else None
 
 
 def _nats_passwords() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """A walk over crm.binpb: what the contract promises, some code keeps, somebody may call, and a test has tried."""
 
 import importlib
+import inspect
 import re
 from functools import cache
 
@@ -96,6 +97,18 @@ def test_a_change_can_be_repeated_safely(service, method):
         http(method)[0] == "get"
     )
     assert reading or internal(method) or "request_id" in method.input_type.fields_by_name
+
+
+@pytest.mark.parametrize(
+    ("service", "method"), [one for one in METHODS if "request_id" in one.values[1].input_type.fields_by_name]
+)
+def test_a_change_is_told_by_an_event(service, method):
+    """The audit trail, the timeline and every other service know of a change by its event."""
+    handler = getattr(handlers()[service.full_name], method.name)
+    module = vars(importlib.import_module(handler.__module__))
+    called = [module[name] for name in handler.__code__.co_names if name in module]
+    said = [inspect.getsource(item) for item in (handler, *called) if inspect.ismodule(item) or callable(item)]
+    assert any(".emit(" in text for text in said), f"{service.name}/{method.name} changes something and says nothing"
 
 
 def every_element():

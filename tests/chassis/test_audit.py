@@ -7,6 +7,7 @@ from chassis.audit_log import changes
 from chassis.errors import InvalidFields, NotFound, PermissionDenied, Unauthenticated
 from chassis.values import new_id
 from crm.chassis.v1 import audit_pb2, chassis_pb2
+from crm.directory.v1 import directory_pb2
 from crm.leads.v1 import leads_pb2
 from harness import Person, until
 from lead_calls import create
@@ -81,6 +82,21 @@ async def test_what_an_actor_did_is_found_with_the_values_before(service):
     found = await entries(service, actor="users/root")
     assert [(entry.subject, entry.changes[0].before) for entry in found[:2]] == [
         (other.name, '"Other"'), (one.name, '"One"'),
+    ]  # fmt: skip
+
+
+async def test_who_gave_which_role_is_told_with_the_roles_before(broker, starting):
+    directory = await starting("directory")
+    person = directory_pb2.User(display_name="Ана Петрова", roles=["salesperson"])
+    made = await directory.call("DirectoryService/CreateUser", directory_pb2.CreateUserRequest(user=person))
+    changed = directory_pb2.User(name=made.name, roles=["sales_manager"])
+    request = directory_pb2.UpdateUserRequest(user=changed)
+    await directory.call("DirectoryService/UpdateUser", request, by="users/root")
+    await kinds(directory, 2, subject=made.name)
+    newest = (await entries(directory, subject=made.name))[0]
+    assert (newest.type, newest.actor) == ("UserUpdated", "users/root")
+    assert [(one.field, one.before, one.after) for one in newest.changes] == [
+        ("roles", '["salesperson"]', '["sales_manager"]'),
     ]  # fmt: skip
 
 

@@ -102,6 +102,18 @@ async def test_the_checklist_is_the_companys(leads):
     assert (await call(leads, "QualifyLead", pb.QualifyLeadRequest(name=made.name))).state == pb.Lead.QUALIFIED
 
 
+async def test_a_change_of_the_settings_is_told(leads):
+    settings = pb.LeadSettings(disqualify_reasons=["no_budget", "changed_their_mind"])
+    request = pb.UpdateLeadSettingsRequest(lead_settings=settings)
+    request.update_mask.paths.append("disqualify_reasons")
+    before = await leads.events("leadSettings/settings")
+    await call(leads, "UpdateLeadSettings", request)
+    await call(leads, "UpdateLeadSettings", request)  # nothing changes
+    assert await leads.events("leadSettings/settings") == [*before, "LeadSettingsUpdated"]
+    settings.disqualify_reasons[:] = []
+    await call(leads, "UpdateLeadSettings", request)
+
+
 async def test_only_who_may_configure_changes_the_checklist(leads):
     request = pb.UpdateLeadSettingsRequest(lead_settings=pb.LeadSettings(disqualify_reasons=["none"]))
     with pytest.raises(PermissionDenied):

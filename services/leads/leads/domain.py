@@ -243,6 +243,13 @@ class LeadRestored:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeadSettingsUpdated:
+    lead_settings: LeadSettings
+    fields: list[str]
+    event_time: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class LeadAssigned:
     lead: Lead
     previous_owner: str

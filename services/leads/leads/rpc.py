@@ -12,6 +12,7 @@ from leads.domain import (
     Lead,
     LeadCreated,
     LeadSettings,
+    LeadSettingsUpdated,
     LeadUpdated,
     Rotation,
 )
@@ -97,7 +98,9 @@ class LeadService:
 
     async def UpdateLeadSettings(self, request: leads_pb2.UpdateLeadSettingsRequest, work: Work) -> LeadSettings:
         settings = await work.get_or_add(LeadSettings(), request.lead_settings.etag)
-        work.update(settings, request.lead_settings, request.update_mask.paths, "lead_settings")
+        changed = work.update(settings, request.lead_settings, request.update_mask.paths, "lead_settings")
+        if changed:
+            work.emit(LeadSettingsUpdated(lead_settings=settings, fields=changed, event_time=work.now))
         return settings
 
 
