@@ -1,11 +1,13 @@
 """The consumer: pulls the events of one producer and acknowledges each after its effect is committed.
 
-What fails is delivered again with growing delays, then becomes a dead letter; the stream goes on. When it begins, and
-after each connection, it first asks whether the stream still brings everything this database lacks (catch_up).
+What fails is delivered again with growing delays, then becomes a dead letter; the stream goes on. So does what kills
+the process: its dead letter is written before the last try. When it begins, and after each connection, it first asks
+whether the stream still brings everything this database lacks (catch_up).
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import nats.errors
 import nats.js.errors
@@ -29,9 +31,15 @@ BACKOFF_SECONDS = (0.2, 1, 3, 10, 30)
 IN_PROGRESS_SECONDS = 3.0
 AWAY_SECONDS = 0.5  # between two looks for a database that is away
 
+T = TypeVar("T")
+
 
 class Stopping(Exception):
     """The process drains: what is not applied yet is for the next one."""
+
+
+class NeverEnded(Exception):
+    """The last try was begun, and nothing says how it ended."""
 
 
 class Consumer:
@@ -46,7 +54,7 @@ class Consumer:
         self._jetstream: JetStreamContext = client.jetstream()
         self._catch_up = CatchUp(inbox, context, producer, self._jetstream)
         self._stopping = False
-        self.applied = 0
+        self.applied = self.failed = 0  # events, and tries that failed
 
     async def run(self) -> None:
         """Pulls until stopped; waits and goes on when NATS is away or the durable is not made yet."""
@@ -103,10 +111,10 @@ class Consumer:
     async def _together(self, run: list[Msg]) -> bool:
         """A run of events in one transaction, which shares the cost of its commit. If anything in it fails, nothing
         was done: False, and each is taken by itself."""
-        if len(run) == 1:
-            return False
+        if len(run) == 1 or any(_deliveries(message) > 1 for message in run):
+            return False  # one of those that come again may have ended the process: no others go down with it
         try:
-            events = [decode(dict(m.headers or {}), m.data, m.metadata.sequence.stream) for m in run]
+            events = [_event(message) for message in run]
             await self._inbox.apply_together(events)
         except Exception as failed:
             log.info("a run of %d events is taken one by one: %s", len(run), failed or type(failed).__name__)
@@ -118,13 +126,19 @@ class Consumer:
 
     async def _one(self, message: Msg) -> None:
         try:
-            event = decode(dict(message.headers or {}), message.data, message.metadata.sequence.stream)
+            event = _event(message)
         except JunkEvent as junk:
             await self._bury(message, junk, telemetry.trace_id())
             return
+        last = _deliveries(message) >= MOST_DELIVERIES
         with span(event):
             try:
-                await self._applied_or_stopped(event)
+                if last and not await self._patiently(self._bury_ahead, message):
+                    await message.term()  # the last try was made before
+                    return
+                await self._patiently(self._inbox.apply, event)
+                if last:
+                    await self._inbox.exhume(event.id)
                 await message.ack()
                 self.applied += 1
                 return
@@ -133,32 +147,52 @@ class Consumer:
                 return
             except Exception as failed:
                 error, trace_id = failed, telemetry.trace_id()
+        self.failed += 1
         log.error("event %s %s failed", event.type, event.id, exc_info=error)
-        deliveries = message.metadata.num_delivered or 1
-        if deliveries >= MOST_DELIVERIES:
+        if last:
             await self._bury(message, error, trace_id)
         else:
-            await message.nak(delay=BACKOFF_SECONDS[min(deliveries, len(BACKOFF_SECONDS)) - 1])
+            await message.nak(delay=BACKOFF_SECONDS[min(_deliveries(message), len(BACKOFF_SECONDS)) - 1])
 
-    async def _applied_or_stopped(self, event: Event) -> None:
+    async def _patiently(self, act: Callable[[Any], Awaitable[T]], subject: Any) -> T:
         """A database that is away is not the event's fault: it waits here, and no delivery counts against it."""
         while not self._stopping:
             try:
-                await self._inbox.apply(event)
-                return
+                return await act(subject)
             except DatabaseAway:
                 await asyncio.sleep(AWAY_SECONDS)
         raise Stopping()
 
+    async def _bury_ahead(self, message: Msg) -> bool:
+        """Writes the dead letter before the last try, which may end the process. False if there is one already."""
+        error = NeverEnded("the last try began and did not end: it runs now, or its process died")
+        return await self._inbox.bury(_headers(message), message.data, _deliveries(message), error, "", ahead=True)
+
     async def _bury(self, message: Msg, error: Exception, trace_id: str) -> None:
         """A dead letter; the stream goes on."""
-        position, deliveries = message.metadata.sequence.stream, message.metadata.num_delivered or 1
-        values = {"ce-type": message.subject} | dict(message.headers or {})
         try:
-            await self._inbox.bury(values, message.data, deliveries, error, trace_id)
-            await self._inbox.mark(self._producer, position)
+            await self._inbox.bury(_headers(message), message.data, _deliveries(message), error, trace_id)
+            await self._inbox.mark(self._producer, message.metadata.sequence.stream)
         except Exception as away:
             log.error("a dead letter could not be kept; it is delivered again", exc_info=away)
             await message.nak(delay=5)
             return
+        log.error("an event on %s is a dead letter: %s", message.subject, error)
         await message.term()
+
+
+def _deliveries(message: Msg) -> int:
+    return message.metadata.num_delivered or 1
+
+
+def _headers(message: Msg) -> dict[str, str]:
+    """The headers of a message; the subject stands in for a type that is missing."""
+    return {"ce-type": message.subject} | dict(message.headers or {})
+
+
+def _event(message: Msg) -> Event:
+    """The event of a message. Who may publish on a subject is guarded by NATS, so a type must not claim another."""
+    values = dict(message.headers or {})
+    if values.get("ce-type", message.subject) != message.subject:
+        raise JunkEvent(f"not an event of the suite: on {message.subject} stands a {values['ce-type']}")
+    return decode(values, message.data, message.metadata.sequence.stream)

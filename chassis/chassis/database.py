@@ -300,7 +300,10 @@ class Database:
         except TimeoutError:
             raise  # an OSError too, but it is the statement that took too long
         except LOST as lost:
-            raise DatabaseAway() from lost
+            # A caller may fail with an OSError, or misuse a sound connection: that is no reason to wait for a server.
+            if isinstance(lost, asyncpg.PostgresError) or connection.is_closed():
+                raise DatabaseAway() from lost
+            raise
         finally:
             await self._pool.release(connection)
 
@@ -326,6 +329,13 @@ class Database:
             raise DatabaseAway() from lost
         finally:
             connection.terminate()
+
+    async def answers(self) -> bool:
+        """Whether the server answers at all; one that stands still does not."""
+        try:
+            return bool(await asyncio.wait_for(self.fetch("SELECT 1", []), ACQUIRE_SECONDS))
+        except (TimeoutError, DatabaseAway):
+            return False
 
     async def fetch(
         self,

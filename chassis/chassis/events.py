@@ -12,6 +12,7 @@ from enum import Enum
 from functools import cache
 from importlib import import_module
 from typing import Any
+from uuid import UUID
 
 from google.protobuf.message import DecodeError, Message
 
@@ -148,7 +149,7 @@ def decode(values: dict[str, str], payload: bytes, position: int = 0) -> Event:
     try:
         kind = message_class(values["ce-type"])
         return Event(
-            id=values["ce-id"],
+            id=str(UUID(values["ce-id"])),
             type=values["ce-type"],
             subject=values["ce-subject"],
             version=int(values["ce-dataversion"]),

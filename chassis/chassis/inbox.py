@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 
 from chassis import telemetry
+from chassis.errors import DatabaseAway, DeadlineExceeded
 from chassis.events import Event, Keep, Reaction
 from chassis.identity import service_caller
 from chassis.values import is_uuid, new_id
@@ -19,6 +20,8 @@ from chassis.work import Context, Work
 from chassis.writing import LostRace
 
 RACES = 5  # tries before a lost race counts as a failed delivery
+# A reaction is a few statements. One that hangs would keep its stream, and the turn of all others, for ever.
+APPLY_SECONDS = 10.0
 
 TAKE_IN = (
     "INSERT INTO inbox (event_id, receive_time) SELECT id, now() FROM unnest($1::uuid[]) AS arrived(id)"
@@ -38,8 +41,18 @@ MARK = (
 BURY = (
     "INSERT INTO dead_letter (event_id, type, subject, headers, payload, error, trace_id, deliveries, create_time)"
     " VALUES ($1::uuid, $2::text, $3::text, $4::jsonb, $5::bytea, $6::text, $7::text, $8::integer, now())"
-    " ON CONFLICT (event_id) DO UPDATE SET error = excluded.error, deliveries = excluded.deliveries"
+    " ON CONFLICT (event_id) DO "
 )
+AGAIN = (
+    "UPDATE SET error = excluded.error, trace_id = excluded.trace_id, deliveries = excluded.deliveries"
+    " WHERE dead_letter.settle_time IS NULL"
+)
+LETTERS = "SELECT count(*) AS letters FROM (SELECT 1 FROM dead_letter WHERE settle_time IS NULL LIMIT 10000) rows"
+EXHUME = "DELETE FROM dead_letter WHERE event_id = $1::uuid AND settle_time IS NULL"
+
+
+class ReactionTooLate(DeadlineExceeded):
+    """The reactions to an event did not end in time; nothing of them was kept."""
 
 
 class Inbox:
@@ -68,8 +81,18 @@ class Inbox:
 
     async def apply_together(self, events: Sequence[Event]) -> int:
         """A run of one producer's events in one transaction, which shares the cost of its commit; how many were new.
-        If anything fails, nothing was done."""
-        async with self.turn, self._context.database.transaction() as connection:
+        If anything fails, or takes longer than APPLY_SECONDS, nothing was done."""
+        async with self.turn:
+            try:
+                async with asyncio.timeout(APPLY_SECONDS):
+                    return await self._transaction(events)
+            except TimeoutError as late:
+                if await self._context.database.answers():
+                    raise ReactionTooLate(seconds=APPLY_SECONDS) from late
+                raise DatabaseAway() from late
+
+    async def _transaction(self, events: Sequence[Event]) -> int:
+        async with self._context.database.transaction() as connection:
             fresh = await self._take_in(connection, events)
             for event in fresh:
                 with span(event) if len(events) > 1 else nullcontext():
@@ -85,9 +108,18 @@ class Inbox:
         await database.fetch(MARK, [producer, database.epoch, position], on)
 
     async def bury(
-        self, values: dict[str, str], payload: bytes, deliveries: int, error: Exception, trace_id: str
-    ) -> None:
-        """Keeps what cannot be applied, with the reason. `values` are the message's headers."""
+        self,
+        values: dict[str, str],
+        payload: bytes,
+        deliveries: int,
+        error: Exception,
+        trace_id: str,
+        *,
+        ahead: bool = False,
+    ) -> bool:
+        """Keeps what cannot be applied, with the reason. `values` are the message's headers. A letter that is there is
+        brought up to date unless it is settled; False, and nothing is touched, if this one is written `ahead`."""
+        values = {storable(name): storable(value) for name, value in values.items()}
         event_id = values.get("ce-id", "")
         row = [
             event_id if is_uuid(event_id) else new_id(),
@@ -95,11 +127,20 @@ class Inbox:
             values.get("ce-subject", ""),
             msgspec.json.encode(values).decode(),
             payload,
-            f"{type(error).__name__}: {error}"[:2000],
+            storable(f"{type(error).__name__}: {error}")[:2000],
             trace_id,
             deliveries,
         ]
-        await self._context.database.fetch(BURY, row)
+        sql = BURY + ("NOTHING" if ahead else AGAIN) + " RETURNING 1"
+        return bool(await self._context.database.fetch(sql, row))
+
+    async def dead_letters(self) -> int:
+        """How many wait for a decision, counted up to 10,000."""
+        return int((await self._context.database.fetch(LETTERS, []))[0]["letters"])
+
+    async def exhume(self, event_id: str) -> None:
+        """Removes the letter of an event that was applied after all."""
+        await self._context.database.fetch(EXHUME, [event_id])
 
     async def _take_in(self, connection: asyncpg.Connection, events: Sequence[Event]) -> list[Event]:
         """Marks events as received; returns those that had not been, each once, in order."""
@@ -118,6 +159,11 @@ class Inbox:
             await reaction.run(event.message, work)
             work.prepare()
             await work.commit()
+
+
+def storable(text: str) -> str:
+    """Text as Postgres keeps it: junk must not be a reason for not keeping junk."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def span(event: Event) -> telemetry.span:

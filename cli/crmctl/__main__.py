@@ -55,11 +55,12 @@ def crmctl(
 def main() -> None:
     """The console script. A problem that has a sentence is printed as that sentence, without a traceback."""
     from crmctl.problem import Problem
+    from crmctl.terminal import plain
 
     try:
         app(prog_name="crmctl")
     except Problem as problem:
-        sys.exit(str(problem))
+        sys.exit(plain(str(problem)))
 
 
 if __name__ == "__main__":

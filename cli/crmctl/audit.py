@@ -8,6 +8,7 @@ from crm.chassis.v1 import audit_pb2
 from crmctl.internal import Internal
 from crmctl.options import DataDir, Token
 from crmctl.problem import Problem
+from crmctl.terminal import one_line, say
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -42,15 +43,15 @@ def list_entries(
     answer = internal.call(f"{_SERVICE}/ListAuditEntries", request, audit_pb2.ListAuditEntriesResponse)
     for entry in answer.entries:
         when = entry.record_time.ToDatetime().isoformat(" ", "seconds")
-        typer.echo(f"{when}  {entry.type}  {entry.subject}  by {entry.actor}  {entry.source or 'the suite itself'}")
+        say(one_line(f"{when}  {entry.type}  {entry.subject}  by {entry.actor}  {entry.source or 'the suite itself'}"))
         for change in entry.changes:
-            typer.echo(f"    {change.field}: {_short(change.before)} -> {_short(change.after)}")
+            say(one_line(f"    {change.field}: {_short(change.before)} -> {_short(change.after)}"))
         if entry.details:
-            typer.echo(f"    {entry.details}")
+            say(one_line(f"    {entry.details}"))
         if entry.erasure:
-            typer.echo(f"    personal data were erased ({entry.erasure})")
+            say(one_line(f"    personal data were erased ({entry.erasure})"))
     if not answer.entries:
-        typer.echo("nothing")
+        say("nothing")
 
 
 @app.command()
@@ -87,9 +88,9 @@ def verify(
     if wanted:
         findings.append(f"the chain ends at number {after}: everything up to {wanted} was cut off")
     for said in findings:
-        typer.echo(f"  {said}")
+        say(one_line(f"  {said}"))
     verdict = f"{len(findings)} findings" if findings else "whole"
-    typer.echo(f"{after:,} entries, {verdict}; head {after}:{answer.seal}")
+    say(one_line(f"{after:,} entries, {verdict}; head {after}:{answer.seal}"))
     if findings:
         raise typer.Exit(1)
 

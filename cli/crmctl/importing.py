@@ -14,6 +14,7 @@ from crmctl.olist.run import Outcome, import_folder
 from crmctl.olist.tally import Watch
 from crmctl.options import DataDir, Token, Url
 from crmctl.problem import Problem
+from crmctl.terminal import one_line
 
 app = typer.Typer(add_completion=False)
 
@@ -66,7 +67,7 @@ def _tell(outcome: Outcome, console: Console, errors: Path, seconds: float) -> N
     outcome.rejected.write(errors)
     sentences = outcome.rejected.sentences()
     for sentence in sentences[:_MOST_SENTENCES]:
-        print(sentence, file=sys.stderr)
+        print(one_line(sentence), file=sys.stderr)
     if len(sentences) > _MOST_SENTENCES:
         print(f"... and {len(sentences) - _MOST_SENTENCES:,} more", file=sys.stderr)
     print(

@@ -10,6 +10,7 @@ import typer
 from crmctl.local import local_stack
 from crmctl.options import DataDir
 from crmctl.problem import Problem
+from crmctl.terminal import one_line
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -44,7 +45,7 @@ def reconcile(
         if as_json:
             typer.echo(json.dumps(vars(one)))
         else:
-            typer.echo(f"{one.time[:19]}  {one.type:<22} {one.subject:<52} by {one.actor}")
+            typer.echo(one_line(f"{one.time[:19]}  {one.type:<22} {one.subject:<52} by {one.actor}"))
     if not as_json:
         typer.echo(
             f"{len(found):,} events about {len({one.subject for one in found}):,} records" if found else "nothing"

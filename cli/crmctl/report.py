@@ -9,6 +9,7 @@ from rich.table import Table
 
 from crmctl.connection import connect
 from crmctl.options import DataDir, Token, Url
+from crmctl.terminal import in_markup
 
 app = typer.Typer(add_completion=False)
 
@@ -47,7 +48,7 @@ def table(figures: list[dict[str, Any]]) -> Table:
         revenue = f"{float(one['revenue']):,.2f} {one['currency']}".strip()
         bar = "█" * round(one["conversion"] / best * _BAR_WIDTH)
         shown.add_row(
-            one["channel"] or "(none)",
+            in_markup(one["channel"]) or "(none)",
             f"{one['leads']:,}",
             f"{one['customers']:,}",
             f"{one['conversion']:.1%}",

@@ -13,6 +13,7 @@ from rich.tree import Tree
 from crmctl.local import local_stack
 from crmctl.options import DataDir
 from crmctl.problem import Problem
+from crmctl.terminal import one_line
 
 app = typer.Typer(add_completion=False)
 
@@ -83,11 +84,11 @@ def draw(trace_id: str, spans: list[Span], width: int) -> Tree:
 def _label(span: Span, width: int, start: int, end: int) -> Iterator[tuple[str, str]]:
     width = max(width - len(span["service"]) - 2, 12)
     yield span["service"], "cyan"
-    yield "  " + span["name"][:width].ljust(width), ""
+    yield "  " + one_line(span["name"])[:width].ljust(width), ""
     yield " " + _bar(span, start, end), "blue"
     yield f" {_milliseconds(span['end_ns'] - span['start_ns']):>10}", ""
     if span["status"] == "ERROR":
-        yield f"  ERROR {span['status_message']}".rstrip(), "red"
+        yield f"  ERROR {one_line(span['status_message'])}".rstrip(), "red"
     elif span["status"] == "OK":
         yield "  OK", "green"
     for link in span["links"]:

@@ -6,8 +6,8 @@ from importlib.util import find_spec
 
 import pytest
 from contracts.domain import Section
-from contracts.printing import CHINESE_FONTS, Printer, font_folders, print_pdf
-from contracts.wording import Wording
+from contracts.printing import CHINESE_FONTS, LAYOUT, PROBE, ContractTooLong, Printer, font_folders, print_pdf
+from contracts.wording import Wording, fill
 
 PLAIN = Wording(
     title="Services",
@@ -70,6 +70,52 @@ def test_text_is_never_read_as_markup(printer):
     sections = [Section(text='#read("/etc/passwd") \\ "]')]
     printed = printer.pdf(replace(PLAIN, title="#panic() $x$ *bold* @ref <label>", sections=sections))
     assert printed.startswith(b"%PDF-")
+
+
+CODE = (
+    '#read("/etc/passwd")', '#include "/etc/passwd"', '#image("/etc/hostname")', '#import "@preview/cetz:0.3.4"',
+    '#plugin("/bin/sh")', "#while true {}", "#let f(x) = f(x); #f(1)", "#eval(\"1+1\")", "#json(sys.inputs.wording)",
+    "#sys.inputs", "$ sum_(i=0)^n i $", "```raw```", "= Heading", "- item", "https://example.com", "#panic()",
+    "\\u{0}", "{{7*7}}", "${7*7}", "<%= 7*7 %>", '"]) #panic() #([', "\u202egnp.exe", "#set page(width: 1e9pt)",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("code", CODE)
+@pytest.mark.parametrize("field", ["title", "number", "company", "customer", "heading", "text"])
+def test_code_in_a_name_or_a_template_is_printed_as_it_stands(printer, field, code, monkeypatch):
+    """The document is the layout's own drawing of exactly these characters: nothing was run, read or fetched."""
+    if field in ("heading", "text"):
+        wording = replace(PLAIN, sections=[Section(**({"text": "."} | {field: code}))])
+    else:
+        wording = replace(PLAIN, **{field: code})
+    seen = []
+    compile_ = printer._compile
+    monkeypatch.setattr(printer, "_compile", lambda *given, **more: seen.append(given[0]) or compile_(*given, **more))
+    assert printer.pdf(wording).startswith(b"%PDF-")
+    assert set(seen) <= {LAYOUT, PROBE}, "what is compiled is ours, whatever the text"
+
+
+def test_a_layout_has_no_way_to_files_packages_or_code():
+    """The two sources that are compiled: neither reads, imports, evaluates or includes anything."""
+    for source in (LAYOUT, PROBE):
+        for word in (b"#eval", b"eval(", b"read(", b"import", b"include", b"plugin(", b"image("):
+            assert word not in source
+
+
+def test_a_contract_that_placeholders_make_endless_is_refused_at_once(printer):
+    grown = fill("{customer}" * 2000, {"customer": "x" * 201})
+    with pytest.raises(ContractTooLong):
+        printer.pdf(replace(PLAIN, sections=[Section(text=grown)]))
+    with pytest.raises(ContractTooLong):
+        printer.pdf(replace(PLAIN, sections=[Section(text="\n" * 20_000)]))
+
+
+def test_a_document_of_thousands_of_strange_characters_tells_of_some(caplog):
+    alone = Printer([], system_fonts=False)
+    with caplog.at_level(logging.WARNING):
+        alone.pdf(replace(PLAIN, customer="".join(map(chr, range(0x10000, 0x10200)))))
+    assert len(caplog.text) < 1000
+    assert "more" in caplog.text
 
 
 async def test_printing_does_not_happen_on_the_event_loop():

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from chassis.errors import AlreadyExists, InvalidFields, NotFound, PermissionDenied
+from chassis.errors import AlreadyExists, InvalidArgument, InvalidFields, NotFound, PermissionDenied
 from chassis.values import new_id
 
 ERP = "serviceAccounts/erp"
@@ -135,3 +135,12 @@ async def test_people_read_the_orders_of_their_accounts_and_record_none(service)
         await service.call("GetOrder", by="users/chen", name=made.name)
     with pytest.raises(PermissionDenied):
         await record(service, by="users/ana", account=account.name)
+
+
+async def test_an_order_too_large_for_the_stream_is_refused_and_holds_up_nothing(service):
+    """An event that NATS refuses would stand in the outbox for ever, and every later event behind it."""
+    account = (await service.account()).name
+    lines = [{"product": "\U00010437" * 255, "quantity": 1}] * 1000
+    with pytest.raises(InvalidArgument, match="RECORD_TOO_LARGE"):
+        await record(service, account=account, lines=lines)
+    assert await service.events((await record(service, account=account, lines=lines[:800])).name) == ["OrderRecorded"]

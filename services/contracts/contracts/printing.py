@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import typst
+from chassis.errors import FailedPrecondition
 from chassis.telemetry import log
 
 from contracts.domain import Section
@@ -31,7 +32,16 @@ PROBE = b"""
 #for character in json(bytes(sys.inputs.characters)) { page(character) }
 """
 NO_CHARACTER = "\U0010fffd"  # for private use: a font that draws it draws it as missing
+MOST_TOLD = 20  # characters without a glyph that are named one by one
+# Placeholders make a short template long, and each line costs as much as twenty characters. This is some 150 pages,
+# set in about a second; without a bound one contract would keep all others waiting.
+LARGEST = 400_000
+COST_OF_A_LINE = 20
 KNOWN = frozenset(map(chr, (*range(0x20, 0x7F), *range(0xA0, 0x180), *range(0x400, 0x460)))) | {"\n", "\t"}
+
+
+class ContractTooLong(FailedPrecondition):
+    """With its facts filled in the contract is too long to be printed; use a shorter template."""
 
 
 class Printer:
@@ -44,8 +54,12 @@ class Printer:
 
     def pdf(self, wording: Wording) -> bytes:
         """The document, with a note about the characters it cannot show."""
-        missing = self._missing("".join(_texts(wording)))
-        data = asdict(_spelled_out(wording, missing)) | {"unprintable": [_code_point(one) for one in missing]}
+        text = "".join(_texts(wording))
+        size = len(text) + text.count("\n") * COST_OF_A_LINE
+        if size > LARGEST:
+            raise ContractTooLong(contract=wording.number, size=size, most=LARGEST)
+        missing = self._missing(text)
+        data = asdict(_spelled_out(wording, missing)) | {"unprintable": _told(missing)}
         if missing:
             log.warning("contract %s: no font has %s", wording.number, ", ".join(data["unprintable"]))
         return self._compile(LAYOUT, "pdf", wording=json.dumps(data, ensure_ascii=False), timestamp=0)
@@ -80,6 +94,12 @@ def _spelled_out(wording: Wording, missing: Sequence[str]) -> Wording:
     ]
     names = {name: getattr(wording, name).translate(codes) for name in ("title", "company", "customer")}
     return replace(wording, sections=sections, **names)
+
+
+def _told(missing: Sequence[str]) -> list[str]:
+    """The first of the characters by their code points, and how many more there are."""
+    more = [f"{len(missing) - MOST_TOLD} more"] if len(missing) > MOST_TOLD else []
+    return [_code_point(one) for one in missing[:MOST_TOLD]] + more
 
 
 def _code_point(character: str) -> str:
