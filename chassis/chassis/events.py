@@ -16,7 +16,12 @@ from uuid import UUID
 
 from google.protobuf.message import DecodeError, Message
 
+from chassis.errors import InvalidArgument
 from chassis.settings import SERVICES, package
+
+
+# NATS takes 1 MB with headers unless it is told otherwise. An event it refuses would hold up all events after it.
+MOST_BYTES = 900_000
 
 
 class Keep(Enum):
@@ -138,6 +143,18 @@ def message_class(full_name: str) -> type[Message]:
     if not found or found[1] not in map(package, SERVICES):
         raise KeyError(full_name)
     return getattr(import_module(f"crm.{found[1]}.v1.events_pb2"), found[2])
+
+
+class RecordTooLarge(InvalidArgument):
+    """The record is too large to be told to the other services; make its texts or lists shorter."""
+
+
+def payload_of(event: Message) -> bytes:
+    """An event's message as it is stored and sent; RecordTooLarge if NATS would not take it."""
+    payload = event.SerializeToString(deterministic=True)
+    if len(payload) > MOST_BYTES:
+        raise RecordTooLarge(bytes=len(payload), most=MOST_BYTES)
+    return payload
 
 
 class JunkEvent(ValueError):

@@ -18,15 +18,8 @@ from chassis import convert, filtering, statements, telemetry
 from chassis.audit import INSERT as INSERT_ENTRY
 from chassis.audit import Audit, entry
 from chassis.database import Database, Query
-from chassis.errors import (
-    ExternalIdTaken,
-    InvalidArgument,
-    InvalidFields,
-    RecordExists,
-    RecordNotFound,
-    StaleEtag,
-)
-from chassis.events import Event, message_class
+from chassis.errors import ExternalIdTaken, InvalidFields, RecordExists, RecordNotFound, StaleEtag
+from chassis.events import Event, message_class, payload_of
 from chassis.identity import Caller, Reach
 from chassis.records import Mapper
 from chassis.settings import package
@@ -39,12 +32,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Record)
 MOST_FOUND = 1000
-# NATS takes 1 MB with headers unless it is told otherwise. An event it refuses would hold up all events after it.
-MOST_EVENT_BYTES = 900_000
-
-
-class RecordTooLarge(InvalidArgument):
-    """The record is too large to be told to the other services; make its texts or lists shorter."""
 
 
 class RequestTaken(Exception):
@@ -331,9 +318,6 @@ class Work:
     def _outbox_row(self, event: Any) -> list[Any]:
         record: Record = getattr(event, fields(event)[0].name)
         type_name = f"crm.{package(self.context.service)}.v1.{type(event).__name__}"
-        payload = convert.to_message(event, message_class(type_name)).SerializeToString(deterministic=True)
-        if len(payload) > MOST_EVENT_BYTES:
-            raise RecordTooLarge(bytes=len(payload), most=MOST_EVENT_BYTES)
         journey = getattr(record, "journey_id", "") or (self._event.journey_id if self._event else "")
         telemetry.mark(journey=journey, record=record.name)
         values = {
@@ -350,7 +334,7 @@ class Work:
             "origin": self.caller.name,
             "operation": self.operation,
             "elapsed_us": int((utc_now() - self.started).total_seconds() * 1_000_000),
-            "payload": payload,
+            "payload": payload_of(convert.to_message(event, message_class(type_name))),
             "source": self.caller.source,
         }
         return statements.row_of(statements.OUTBOX, values)

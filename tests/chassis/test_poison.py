@@ -58,7 +58,7 @@ async def suffer(event, work):
     if said == "says much":
         raise ValueError("x" * 100_000)
     if said == "hangs":
-        await asyncio.sleep(3600)
+        await asyncio.get_running_loop().create_future()
 
 
 @pytest.fixture
