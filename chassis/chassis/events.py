@@ -19,7 +19,6 @@ from google.protobuf.message import DecodeError, Message
 from chassis.errors import InvalidArgument
 from chassis.settings import SERVICES, package
 
-
 # NATS takes 1 MB with headers unless it is told otherwise. An event it refuses would hold up all events after it.
 MOST_BYTES = 900_000
 
