@@ -1,16 +1,19 @@
-"""Writes the pages that can be derived: docs/events.md, docs/errors.md and the table of services in README.md.
+"""Writes the pages that can be derived: docs/events.md, docs/errors.md, docs/permissions.md and the table of services
+in README.md.
 
 `--check` writes nothing and fails if one of them is not up to date.
 """
 
 import re
 import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
 from chassis.errors import CrmError
 from chassis.settings import SERVICES, package
 from chassis.streams import reactions
+from crm.options.v1 import options_pb2
 from google.protobuf import descriptor_pb2
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -77,7 +80,7 @@ def errors_page() -> str:
     for service in SERVICES:
         for module in ("rpc", "reactions"):
             import_module(f"{package(service)}.{module}")
-    for module in ("identity", "rpc", "event_log"):
+    for module in ("exports", "volume", "identity", "rpc", "event_log"):
         import_module(f"chassis.{module}")
     lines = [
         "# Errors",
@@ -101,6 +104,55 @@ def _leaves(kind: type[CrmError]) -> list[type[CrmError]]:
 
 def _reason(kind: type[CrmError]) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind.__name__).upper()
+
+
+REACHES = {
+    "own": "own records",
+    "team": "the team's",
+    "subtree": "those of the team and the teams below",
+    "all": "all",
+    "customer": "those of the caller's own account",
+}
+
+
+def permissions_page() -> str:
+    """Who may do what, and how far it reaches: roles.toml as a table, and the calls behind each permission."""
+    text = (ROOT / "chassis/chassis/roles.toml").read_text()
+    given = {role: held for role, held in tomllib.loads(text).items() if role != "service"}
+    calls: dict[str, list[str]] = {}
+    for file in files().values():
+        for method in (method for service in file.service for method in service.method):
+            if not method.options.Extensions[options_pb2.internal]:
+                calls.setdefault(method.options.Extensions[options_pb2.permission], []).append(method.name)
+    lines = [
+        "# Who may do what",
+        "",
+        "Generated from `chassis/chassis/roles.toml` and the contracts; `tests/matrix` tries every cell. A person may",
+        "hold several roles; the furthest reach counts. What lies beyond a reach is answered as if it did not exist.",
+        "",
+        *(f"- **{word}**: {said}" for word, said in REACHES.items()),
+        "- –: not allowed",
+        "",
+        f"| permission | {' | '.join(role.replace('_', ' ') for role in given)} |",
+        f"|---|{'---|' * len(given)}",
+    ]
+    for permission in [*sorted(calls), "act_for"]:
+        cells = [held.get(permission) or held.get("*") or "–" for held in given.values()]
+        lines.append(f"| `{permission}` | {' | '.join(cells)} |")
+    lines += ["", "## The roles", "", "| role | what for |", "|---|---|"]
+    lines += [f"| {role.replace('_', ' ')} | {_said_above(text, role)} |" for role in given]
+    lines += ["", "## What a permission lets one do", "", "| permission | calls |", "|---|---|"]
+    lines += [f"| `{permission}` | {', '.join(names)} |" for permission, names in sorted(calls.items())]
+    return "\n".join([*lines, "| `act_for` | Name the person behind a call with `crm-actor`. |", ""])
+
+
+def _said_above(text: str, role: str) -> str:
+    """The comment above a role in roles.toml."""
+    above = text.partition(f"\n[{role}]\n")[0].splitlines()
+    said: list[str] = []
+    while above and above[-1].startswith("#"):
+        said.insert(0, above.pop().removeprefix("#").strip())
+    return " ".join(said)
 
 
 def services_table() -> str:
@@ -135,6 +187,7 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "docs/events.md": events_page(),
         ROOT / "docs/errors.md": errors_page(),
+        ROOT / "docs/permissions.md": permissions_page(),
         readme: f"{before}{begin}{services_table()}\n{end}{after}",
     }
 

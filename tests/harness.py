@@ -69,6 +69,7 @@ class Person:
     roles: tuple[str, ...]
     team: str = ""
     active: bool = True
+    account: str = ""
 
 
 # The company of the tests: two sales teams below one, an after-sales team, and two systems.
@@ -82,6 +83,7 @@ PEOPLE = [
     Person("users/gone", ("salesperson",), "teams/north", active=False),
     Person("users/dora", ("agent",), "teams/service"),
     Person("users/erik", ("contract_manager",), "teams/service"),
+    Person("users/marta", ("marketer",)),
     Person("serviceAccounts/importer", ("importer",)),
     Person("serviceAccounts/erp", ("integration",)),
 ]
@@ -154,7 +156,8 @@ class Running:
         """Puts people and teams into the service's members."""
         for person in people:
             roles = msgspec.json.encode(person.roles).decode()
-            row = (person.name, person.name, person.name.split("/")[1].title(), person.team, roles, person.active)
+            title = person.name.split("/")[1].title()
+            row = (person.name, person.name, title, person.team, roles, person.active, person.account)
             await self.rows(members.PUT_MEMBER, *row)
         for name, parent in (teams or {}).items():
             await self.rows(members.PUT_TEAM, name, name.split("/")[1].title(), parent)

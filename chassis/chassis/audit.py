@@ -57,6 +57,10 @@ class Audit:
         self._kept[caller.actor] += 1
         self._waiting.append(entry("DENIED", caller, operation, subject, {"reason": reason, **more}))
 
+    def note(self, kind: str, caller: Caller, operation: str, details: Mapping[str, Any]) -> None:
+        """Something to be known later, for whose sake no call waits. Rare, so it is kept however many refusals wait."""
+        self._waiting.append(entry(kind, caller, operation, "", details))
+
     async def run(self) -> None:
         """Writes what waits, every second."""
         while True:

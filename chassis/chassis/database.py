@@ -236,6 +236,7 @@ member = Table(
     Column("team", Text, nullable=False),
     Column("roles", JSONB, nullable=False),
     Column("active", Boolean, nullable=False),
+    Column("account", Text(collation="C"), nullable=False, server_default=""),
     UniqueConstraint("subject"),
 )
 Index("member_team", member.c.team)
@@ -246,6 +247,10 @@ team = Table(
     Column("display_name", Text, nullable=False),
     Column("parent", Text, nullable=False),
 )
+
+
+# Of rows with `owner` and `team`: those within a reach, whose parameters `work.sight()` gives.
+IN_REACH = "(CAST(:everything AS boolean) OR owner = any(CAST(:me AS text[])) OR team = any(CAST(:teams AS text[])))"
 
 
 class Query:

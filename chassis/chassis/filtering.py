@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -78,8 +78,14 @@ def _words(text: str) -> list[tuple[str, str]]:
     return words
 
 
-def to_sql(conditions: list[Condition], table: Table, bind: Callable[[Any, str], str]) -> list[str]:
-    """The conditions as SQL on `table`. `bind(value, type)` takes a parameter and returns its placeholder."""
+def to_sql(
+    conditions: list[Condition], table: Table, bind: Callable[[Any, str], str], hidden: Collection[str] = ()
+) -> list[str]:
+    """The conditions as SQL on `table`. `bind(value, type)` takes a parameter and returns its placeholder. One cannot
+    filter by a `hidden` field: what it answers would tell what the field says."""
+    for condition in conditions:
+        if condition.field in hidden:
+            raise _wrong(f"cannot filter by {condition.field!r}")
     return [_condition(condition, table, bind) for condition in conditions]
 
 

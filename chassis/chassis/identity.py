@@ -5,6 +5,7 @@ do.
 """
 
 import tomllib
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache
@@ -18,12 +19,14 @@ class CallerUnknown(Unauthenticated):
 
 
 class Reach(IntEnum):
-    """How far a permission reaches; a larger one contains the smaller."""
+    """How far a permission reaches. From OWN on, a larger one contains the smaller; CUSTOMER stands apart: what
+    belongs to the one account a customer's person is bound to, whoever owns it."""
 
-    OWN = 1
-    TEAM = 2
-    SUBTREE = 3
-    ALL = 4
+    CUSTOMER = 1
+    OWN = 2
+    TEAM = 3
+    SUBTREE = 4
+    ALL = 5
 
 
 @cache
@@ -34,6 +37,23 @@ def roles() -> dict[str, dict[str, Reach]]:
         role: {permission: Reach[reach.upper()] for permission, reach in given.items()}
         for role, given in tomllib.loads(text).items()
     }
+
+
+def reach_of(held: Iterable[str], permission: str) -> Reach | None:
+    """How far somebody with these roles reaches with a permission; None: not at all."""
+    given = roles()
+    reaches = [reach for role in held for key in (permission, "*") if (reach := given.get(role, {}).get(key))]
+    return max(reaches, default=None)
+
+
+def beyond(held: Collection[str], wanted: Collection[str]) -> list[str]:
+    """Those of the roles `wanted` that let somebody do more, or reach further, than all of the roles `held` do."""
+    given = roles()
+    return sorted(
+        role
+        for role in wanted
+        if any((reach_of(held, permission) or 0) < reach for permission, reach in given.get(role, {}).items())
+    )
 
 
 @dataclass(frozen=True)
@@ -47,28 +67,22 @@ class Caller:
     teams: frozenset[str] = field(default=frozenset())  # the caller's team
     subtree: frozenset[str] = field(default=frozenset())  # and the teams below
     source: str = ""  # from where the call came
+    account: str = ""  # the one a customer's person is bound to
 
     def reach(self, permission: str) -> Reach:
         """How far `permission` reaches for this caller; NotPermitted if not at all."""
-        given = roles()
-        reaches = [
-            reach
-            for role in self.roles
-            for reach in (given.get(role, {}).get(permission), given.get(role, {}).get("*"))
-            if reach
-        ]
-        if not reaches:
+        reach = reach_of(self.roles, permission)
+        if reach is None:
             raise NotPermitted(permission=permission)
-        return max(reaches)
+        return reach
 
     def may(self, permission: str) -> bool:
-        try:
-            return bool(self.reach(permission))
-        except NotPermitted:
-            return False
+        return reach_of(self.roles, permission) is not None
 
-    def sees(self, reach: Reach, owner: str, team: str) -> bool:
-        """Whether a record of this owner and team lies within `reach`."""
+    def sees(self, reach: Reach, owner: str, team: str, account: str = "") -> bool:
+        """Whether a record of this owner and team, about this account, lies within `reach`."""
+        if reach is Reach.CUSTOMER:
+            return account != "" and account == self.account
         if reach is Reach.ALL or owner in (self.name, self.actor):
             return True
         return (reach is Reach.TEAM and team in self.teams) or (reach is Reach.SUBTREE and team in self.subtree)

@@ -5,7 +5,7 @@ event lag and a second.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -21,18 +21,18 @@ from chassis.work import Work
 REMEMBER_SECONDS = 1.0
 MOST_REMEMBERED = 20_000
 
-MEMBER = "SELECT name, subject, display_name, team, roles, active FROM member WHERE subject = $1::text"
-BY_NAME = "SELECT name, subject, display_name, team, roles, active FROM member WHERE name = $1::text"
+COLUMNS = "name, subject, display_name, team, roles, active, account"
+MEMBER = f"SELECT {COLUMNS} FROM member WHERE subject = $1::text"
+BY_NAME = f"SELECT {COLUMNS} FROM member WHERE name = $1::text"
 ACTIVE_IN_TEAM = (
-    "SELECT name, subject, display_name, team, roles, active FROM member"
-    " WHERE team = $1::text AND active AND name LIKE 'users/%' ORDER BY name LIMIT 1000"
+    f"SELECT {COLUMNS} FROM member WHERE team = $1::text AND active AND name LIKE 'users/%' ORDER BY name LIMIT 1000"
 )
 TEAMS = "SELECT name, parent FROM team"
 PUT_MEMBER = (
-    "INSERT INTO member (name, subject, display_name, team, roles, active)"
-    " VALUES ($1::text, $2::text, $3::text, $4::text, $5::jsonb, $6::boolean)"
+    f"INSERT INTO member ({COLUMNS})"
+    " VALUES ($1::text, $2::text, $3::text, $4::text, $5::jsonb, $6::boolean, $7::text)"
     " ON CONFLICT (name) DO UPDATE SET subject = excluded.subject, display_name = excluded.display_name,"
-    " team = excluded.team, roles = excluded.roles, active = excluded.active"
+    " team = excluded.team, roles = excluded.roles, active = excluded.active, account = excluded.account"
 )
 PUT_TEAM = (
     "INSERT INTO team (name, display_name, parent) VALUES ($1::text, $2::text, $3::text)"
@@ -50,6 +50,7 @@ class Member:
     team: str
     roles: tuple[str, ...]
     active: bool
+    account: str = ""  # the customer a person of a customer belongs to
 
 
 class Members:
@@ -78,8 +79,14 @@ class Members:
                 roles=member.roles,
                 teams=frozenset({member.team} if member.team else ()),
                 subtree=await self._subtree(member.team),
+                account=member.account,
             )
         return await self._behalf(caller, acting_for) if acting_for else caller
+
+    @property
+    def bootstrap(self) -> str:
+        """The token subject that is administrator by a setting, whatever directory says."""
+        return self._bootstrap
 
     async def named(self, name: str) -> Member | None:
         """The member of that name, active or not."""
@@ -97,7 +104,7 @@ class Members:
         if member is None and acting_for != self._bootstrap and not caller.name.startswith("services/"):
             raise NotPermitted(permission="act_for", unknown_actor=acting_for)
         team = member.team if member else ""
-        return Caller(caller.name, acting_for, team, caller.roles, caller.teams, caller.subtree)
+        return replace(caller, actor=acting_for, team=team)
 
     async def _find(self, query: str, key: str) -> Member | None:
         now = time.monotonic()
@@ -149,6 +156,7 @@ def _member(row: Any) -> Member:
         team=row["team"],
         roles=tuple(msgspec.json.decode(row["roles"])),
         active=row["active"],
+        account=row["account"],
     )
 
 
@@ -186,7 +194,8 @@ async def know_team(event: directory_events.TeamUpdated, work: Work) -> None:
 async def _put(who: directory_pb2.User | directory_pb2.ServiceAccount, active: bool, work: Work) -> None:
     roles = msgspec.json.encode(list(who.roles)).decode()
     subject = who.subject or who.name
-    await work.execute(PUT_MEMBER, who.name, subject, who.display_name, who.team, roles, active)
+    account = who.account if isinstance(who, directory_pb2.User) else ""
+    await work.execute(PUT_MEMBER, who.name, subject, who.display_name, who.team, roles, active, account)
     work.members.forget()
 
 

@@ -46,6 +46,8 @@ class Mapper:
         self.casts = {name: sql_type(table.columns[name]) for name in self.columns}
         self.has_owner = "owner" in self.casts
         self.has_archive = "archive_time" in self.casts
+        # What people of a customer see of their account's records: those whose columns say this; None: none at all.
+        self.customers_see: dict[str, str] | None = table.info.get("customers_see")
 
     def dump(self, record: Record) -> list[Any]:
         """The row of a record, in the order of `columns`."""
@@ -53,6 +55,13 @@ class Mapper:
         for item in self.fields:
             row += item.dump(getattr(record, item.name))
         return row
+
+    def customers_account(self, record: Any) -> str:
+        """The account whose people may see the record; empty if no customer may."""
+        sees = self.customers_see
+        if sees is None or any(getattr(record, name).name != value for name, value in sees.items()):
+            return ""
+        return str(record.name if self.kind.collection == "accounts" else record.account)
 
     def load(self, row: Mapping[str, Any]) -> Record:
         return self.kind(**{item.name: item.load(*(row[column] for column in item.columns)) for item in self.fields})

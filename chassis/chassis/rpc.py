@@ -18,6 +18,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from chassis import convert, telemetry
+from chassis.customers import internal_fields, redact, refuse_internal
 from chassis.errors import (
     Aborted,
     CallTooLate,
@@ -30,12 +31,13 @@ from chassis.errors import (
     Unauthenticated,
     Unavailable,
 )
-from chassis.identity import Caller
+from chassis.identity import Caller, Reach
 from chassis.saga import Sagas
 from chassis.statuses import to_status
 from chassis.telemetry import log
 from chassis.tokens import TokenRefused, Tokens
 from chassis.values import Record, utc_now
+from chassis.volume import Volume
 from chassis.work import Context, Page, RequestId, RequestTaken, Work
 from chassis.writing import LostRace
 
@@ -71,6 +73,7 @@ class Method:
     handler: Callable[[Any, Work], Any]
     has_request_id: bool
     resource_field: str  # of an Update request; else empty
+    internal_fields: frozenset[str]  # what people of a customer do not see of the answer
 
     @classmethod
     def read(cls, descriptor: MethodDescriptor, service: ServiceDescriptor, servicer: object) -> "Method":
@@ -85,6 +88,7 @@ class Method:
             handler=getattr(servicer, descriptor.name),
             has_request_id="request_id" in names,
             resource_field=names[0] if "update_mask" in names else "",
+            internal_fields=internal_fields(descriptor.output_type),
         )
 
 
@@ -112,10 +116,16 @@ class Edge:
     """Runs the methods of one service."""
 
     def __init__(
-        self, context: Context, tokens: Tokens, sagas: Sagas, committed: Callable[[], None], methods: Sequence[Method]
+        self,
+        context: Context,
+        tokens: Tokens,
+        sagas: Sagas,
+        committed: Callable[[], None],
+        methods: Sequence[Method],
+        volume: Volume,
     ) -> None:
         self._context, self._tokens, self._sagas, self._committed = context, tokens, sagas, committed
-        self._methods = methods
+        self._methods, self.volume = methods, volume
         self.calls: dict[tuple[str, str], int] = {}  # (method, code) → how often, for /metrics
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
@@ -197,13 +207,23 @@ class Edge:
 
     async def _answer(self, method: Method, request: Message, caller: Caller, until: float) -> Message:
         reach = caller.reach(method.permission)
+        self.volume.check(caller, method.path, method.permission)
+        customer = reach is Reach.CUSTOMER
+        if customer:
+            refuse_internal(request, method.resource_field)
         self._validate(method, request)
         request_id = self._request_id(method, request, caller)
         started = utc_now()
         try:
             for _ in range(RACES):
                 work = Work(
-                    self._context, caller, reach=reach, operation=method.path, request_id=request_id, started=started
+                    self._context,
+                    caller,
+                    reach=reach,
+                    operation=method.path,
+                    request_id=request_id,
+                    started=started,
+                    hidden=method.internal_fields if customer else frozenset(),
                 )
                 try:
                     answer = await self._once(method, request, work)
@@ -215,7 +235,7 @@ class Edge:
                 raise Busy()
         except (CrmError, RequestTaken) as error:
             if request_id and not isinstance(error, Unavailable):
-                answered = await self._answered(method, request_id, caller)
+                answered = await self._answered(method, request_id, caller, reach)
                 if answered is not None:
                     return answered
             if isinstance(error, RequestTaken):
@@ -232,7 +252,10 @@ class Edge:
         result = await method.handler(request, work)
         work.prepare()
         answer = _message(result, method.answer)
+        if work.reach is Reach.CUSTOMER:
+            redact(answer)
         await work.commit(answer.SerializeToString() if work.request_id else None)
+        self.volume.took(work.caller, method.path, answer, work.taken)
         self._committed()
         return answer
 
@@ -241,7 +264,7 @@ class Edge:
         refused = await self._await_saga(work.saga_id, until)
         if refused is not None:
             raise refused
-        return await self._read_again(method, work.saga_subject, work.caller)
+        return await self._read_again(method, work.saga_subject, work.caller, work.reach)
 
     async def _await_saga(self, saga_id: str, until: float) -> CrmError | None:
         """Waits for the saga as long as the deadline allows; it goes on by itself afterwards."""
@@ -249,13 +272,13 @@ class Edge:
         await asyncio.wait({running}, timeout=until - SAGA_SPARE_SECONDS - asyncio.get_running_loop().time())
         return running.result() if running.done() else None
 
-    async def _read_again(self, method: Method, name: str, caller: Caller) -> Message:
+    async def _read_again(self, method: Method, name: str, caller: Caller, reach: Reach) -> Message:
         collection = name.split("/")[0]
         kind: type[Record] = next(kind for kind in self._context.mappers if kind.collection == collection)
-        work = Work(self._context, caller)
+        work = Work(self._context, caller, reach=reach, operation=method.path)
         return convert.to_message(await work.get(kind, name), method.answer)
 
-    async def _answered(self, method: Method, request_id: RequestId, caller: Caller) -> Message | None:
+    async def _answered(self, method: Method, request_id: RequestId, caller: Caller, reach: Reach) -> Message | None:
         """What this request id was answered before; RequestIdReused if that was another request."""
         key = [request_id.caller, request_id.method, request_id.id]
         rows = await self._context.database.fetch(ANSWERED, key)
@@ -264,7 +287,7 @@ class Edge:
         if rows[0]["digest"] != request_id.digest:
             raise RequestIdReused(request_id=request_id.id)
         if rows[0]["answer"] is None:
-            return await self._read_again(method, rows[0]["subject"], caller)
+            return await self._read_again(method, rows[0]["subject"], caller, reach)
         return method.answer.FromString(rows[0]["answer"])
 
     def _validate(self, method: Method, request: Message) -> None:

@@ -41,6 +41,7 @@ from chassis.schema import behind
 from chassis.settings import SERVICES, Settings, package, stop
 from chassis.telemetry import log
 from chassis.tokens import Tokens
+from chassis.volume import Volume
 from chassis.work import Context
 
 DRAIN_SECONDS = 5  # for calls under way
@@ -100,7 +101,8 @@ class Process:
         servicers = [*service.rpcs, EventLogService(self._inbox), AuditService()]
         methods = methods_of((servicer.descriptor, servicer) for servicer in servicers)
         self._tokens = Tokens(settings)
-        self._edge = Edge(self.context, self._tokens, self._sagas, self._committed, methods)
+        self._volume = Volume(settings, self.context.audit)
+        self._edge = Edge(self.context, self._tokens, self._sagas, self._committed, methods, self._volume)
         self._services = [servicer.descriptor.full_name for servicer in servicers]
         self._client = Client()
         self._relay: Relay | None = None
@@ -243,6 +245,7 @@ class Process:
             f'crm_tokens_refused_total{{reason="{why}"}} {count}' for why, count in sorted(self._tokens.refused.items())
         ]
         lines += [f"crm_issuer_keys_age_seconds {self._tokens.keys.age_seconds():.0f}"]
+        lines += [f"crm_volume_alarms_total {self._volume.alarms}"]
         lines += [f"crm_events_applied_total {sum(consumer.applied for consumer in self._consumers)}"]
         lines += [f"crm_events_failed_total {sum(consumer.failed for consumer in self._consumers)}"]
         if self._relay:

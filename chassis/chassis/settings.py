@@ -48,6 +48,11 @@ class Settings:
     company_zone: str
     pool_size: int
     oidc_lifetime_seconds: int = 15 * 60  # a token that is made for longer is refused
+    # Records that a person, or a system, may read within an hour before it is noticed, and before it is refused.
+    read_alarm: int = 2_000
+    read_limit: int = 10_000
+    system_read_alarm: int = 100_000
+    system_read_limit: int = 1_000_000
 
     @classmethod
     def read(cls) -> "Settings":
@@ -68,6 +73,10 @@ class Settings:
             company_zone=get("COMPANY_ZONE", "UTC"),
             pool_size=int(get("POOL_SIZE", "16")),
             oidc_lifetime_seconds=int(get("OIDC_LIFETIME_SECONDS", str(cls.oidc_lifetime_seconds))),
+            read_alarm=int(get("READ_ALARM", "2000")),
+            read_limit=int(get("READ_LIMIT", "10000")),
+            system_read_alarm=int(get("SYSTEM_READ_ALARM", "100000")),
+            system_read_limit=int(get("SYSTEM_READ_LIMIT", "1000000")),
         )
 
 

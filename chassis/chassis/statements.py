@@ -5,6 +5,7 @@ are inserted by SELECT … FROM change, without ON CONFLICT. So a duplicate requ
 stale version changes nothing at all.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import Table
 
 from chassis import database
 from chassis.records import Mapper, placeholders, sql_type
+from chassis.values import id_of, is_uuid
 
 OUTBOX = [column.name for column in database.outbox.columns if column.name not in ("position", "salt", "erasure")]
 REQUEST = [column.name for column in database.request.columns]
@@ -101,6 +103,17 @@ def page(mapper: Mapper, conditions: list[str], after: str, owner: str, teams: s
     each = f"SELECT page.* FROM unnest({teams}) AS mine(team) CROSS JOIN LATERAL ({select('team = mine.team')}) page"
     both = f"({select(f'owner = {owner}')}) UNION ALL ({each})"
     return f"SELECT DISTINCT ON (id) * FROM ({both}) page ORDER BY id DESC LIMIT {limit}"
+
+
+def of_customer(mapper: Mapper, account: str, bind: Callable[[Any, str], str]) -> list[str]:
+    """The conditions that leave what people of this account may see."""
+    if mapper.customers_see is None or not is_uuid(id_of(account)):
+        return ["false"]
+    if mapper.kind.collection == "accounts":
+        conditions = [f"id = {bind(id_of(account), mapper.casts['id'])}"]
+    else:
+        conditions = [f"account = {bind(account, 'text')}"]
+    return conditions + [f"{name} = {bind(value, 'text')}" for name, value in mapper.customers_see.items()]
 
 
 def row_of(columns: list[str], values: dict[str, Any]) -> list[Any]:

@@ -8,19 +8,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 import msgspec
 from google.protobuf.message import Message
 
-from chassis import convert, filtering, statements, telemetry
+from chassis import convert, lists, reach, statements, telemetry
 from chassis.audit import INSERT as INSERT_ENTRY
 from chassis.audit import Audit, entry
 from chassis.database import Database, Query
 from chassis.errors import ExternalIdTaken, InvalidFields, RecordExists, RecordNotFound, StaleEtag
 from chassis.events import Event, message_class, payload_of
 from chassis.identity import Caller, Reach
+from chassis.lists import Page as Page
 from chassis.records import Mapper
 from chassis.settings import package
 from chassis.values import ExternalId, Record, business_time, id_of, is_uuid, new_id, utc_now
@@ -61,14 +62,6 @@ class RequestId:
     digest: bytes
 
 
-@dataclass(frozen=True)
-class Page(Generic[R]):
-    """Part of a list, and the token that continues it."""
-
-    records: list[R]
-    next_page_token: str
-
-
 class Work:
     """One unit of work. `now` is its one moment; `reach` how far the caller's permission goes."""
 
@@ -83,12 +76,15 @@ class Work:
         event: Event | None = None,
         connection: asyncpg.Connection | None = None,
         started: datetime | None = None,
+        hidden: frozenset[str] = frozenset(),
     ) -> None:
         self.context, self.caller, self.reach = context, caller, reach
         self.operation, self.request_id, self._event = operation, request_id, event
+        self.hidden = hidden  # fields the caller does not see, and so does not filter by
         self.connection = connection
         self.now = utc_now()
         self.started = started or self.now
+        self.taken = 0  # records that leave as a file
         self.saga_id = ""
         self.saga_subject = ""
         self._kept: dict[tuple[type[Record], str], Kept] = {}
@@ -124,9 +120,15 @@ class Work:
 
     def sees(self, record: Record) -> bool:
         """Whether the caller's permission reaches this record."""
-        if not self._mapper(type(record)).has_owner:
-            return True
-        return self.caller.sees(self.reach, record.owner, record.team)  # type: ignore[attr-defined]
+        return reach.within(self.caller, self.reach, self._mapper(type(record)), record)
+
+    def may_read(self, record: Record) -> bool:
+        """Whether the caller may name this record in another one, whatever else he may do."""
+        return reach.readable(self.caller, self._mapper(type(record)), record)
+
+    def sight(self) -> Mapping[str, Any]:
+        """This call's reach as the parameters of a named query, see `database.IN_REACH`."""
+        return reach.sight(self.caller, self.reach)
 
     async def find_one(self, kind: type[R], **equal: Any) -> R | None:
         """The record whose columns equal these values, whoever may see it; None if there is none."""
@@ -147,7 +149,7 @@ class Work:
             for number, (name, value) in enumerate(equal.items(), 1)
         ]
         sql = f"SELECT * FROM {mapper.table.name} WHERE {' AND '.join(tests)} ORDER BY id LIMIT {MOST_FOUND}"
-        return self._keep(kind, await self.context.database.fetch(sql, list(equal.values()), self.connection))
+        return self.keep(kind, await self.context.database.fetch(sql, list(equal.values()), self.connection))
 
     async def by_external_ids(self, kind: type[R], keys: Iterable[ExternalId]) -> dict[ExternalId, R]:
         """The records of these external ids, whoever may see them."""
@@ -171,53 +173,25 @@ class Work:
 
     async def page(self, kind: type[R], request: Any) -> Page[R]:
         """The page a List request asks for: its filter, within the caller's reach, newest first."""
-        mapper, size = self._mapper(kind), filtering.page_size(request.page_size)
-        arguments: list[Any] = []
-
-        def bind(value: Any, cast: str) -> str:
-            arguments.append(value)
-            return f"${len(arguments)}::{cast}"
-
-        conditions = filtering.to_sql(filtering.parse(request.filter), mapper.table, bind)
-        show_archived = getattr(request, "show_archived", False)
-        if mapper.has_archive and not show_archived:
-            conditions.append("archive_time IS NULL")
-        reach = self.reach if mapper.has_owner else Reach.ALL
-        teams = sorted(self.caller.subtree if reach is Reach.SUBTREE else self.caller.teams)
-        who = () if reach is Reach.ALL else (self.caller.name, self.caller.actor, reach, teams)
-        bound_to = filtering.digest(kind.collection, request.filter, show_archived, who)
-        after = (
-            filtering.read_token(self.context.page_token_key, request.page_token, bound_to)
-            if request.page_token
-            else ""
-        )
-        sql = statements.page(
-            mapper,
-            conditions,
-            after=bind(after, mapper.casts["id"]) if after else "",
-            owner="" if reach is Reach.ALL else bind(self.caller.actor, "text"),
-            teams="" if reach in (Reach.ALL, Reach.OWN) else bind(teams, "text[]"),
-            limit=bind(size + 1, "bigint"),
-        )
-        rows = await self.context.database.fetch(sql, arguments, self.connection, 2.0)
-        records = self._keep(kind, rows[:size])
-        token = filtering.make_token(self.context.page_token_key, records[-1].id, bound_to) if len(rows) > size else ""
-        return Page(records, token)
+        return await lists.page(self, kind, request)
 
     def business_time(self, request: Message, name: str) -> datetime:
         """A time field of the request: when it happened in business, default now, at most a day ahead."""
         given = convert.moment(getattr(request, name), name) if request.HasField(name) else None
         return business_time(given, self.now, name)
 
-    async def responsible(self, name: str, field_path: str) -> "Member":
-        """The active person or system of that name; InvalidFields if there is none."""
+    async def responsible(self, name: str, field_path: str, *, anybody: bool = False) -> "Member":
+        """The active person or system of that name, to whom a record shall be given; InvalidFields if there is none, or
+        if the record would leave the caller's reach. With `anybody` it may: handing over is what the call is for."""
         from chassis.members import Member
 
         if name == self.caller.actor:
             return Member(name, name, "", self.caller.team, (), True)
         member = await self.members.named(name)
-        if member is None or not member.active:
+        if member is None or not member.active or member.account:
             raise InvalidFields((field_path, f"{name} is not an active person or system"))
+        if not anybody and not self.caller.sees(self.reach, member.name, member.team):
+            raise InvalidFields((field_path, f"{name} is beyond your reach"))
         return member
 
     async def next_number(self, sequence: str) -> int:
@@ -367,6 +341,11 @@ class Work:
 
     # ---- keeping
 
+    def forget(self, records: Iterable[Record]) -> None:
+        """Lets go of records that were only read: an export passes thousands."""
+        for record in records:
+            self._kept.pop((type(record), record.id), None)
+
     def _mapper(self, kind: type[Record]) -> Mapper:
         return self.context.mappers[kind]
 
@@ -375,7 +354,7 @@ class Work:
         key = name.removeprefix(f"{kind.collection}/")
         return key != name and (self._mapper(kind).casts["id"] != "UUID" or is_uuid(key))
 
-    def _keep(self, kind: type[R], rows: Iterable[asyncpg.Record]) -> list[R]:
+    def keep(self, kind: type[R], rows: Iterable[asyncpg.Record]) -> list[R]:
         """Rows as records; one loaded twice stays the same object."""
         mapper, records = self._mapper(kind), []
         for row in rows:

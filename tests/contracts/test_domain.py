@@ -37,13 +37,13 @@ def template(**fields):
 def contract(state=State.DRAFT, **fields):
     known = {"display_name": "Bakery", "account": "accounts/a", "owner": "users/ana", "submitter": "users/boris"}
     made = Contract(**(known | fields))
-    made.draft(template(), 7, NOW)
+    made.draft(template(), 7, "users/ana", NOW)
     made.state = state
     return made
 
 
 VERBS = {
-    "revise": lambda it: it.revise(["display_name"], NOW),
+    "revise": lambda it: it.revise(["display_name"], "users/ana", NOW),
     "submit": lambda it: it.submit("hash", "users/ana", NOW),
     "approve": lambda it: it.approve("users/erik", "", NOW),
     "reject": lambda it: it.reject("too cheap", NOW),

@@ -21,7 +21,8 @@ async def call(contracts, method, request, **who):
 
 async def account(contracts, name="Padaria São João"):
     """An account that sales has told about."""
-    made = sales_pb2.Account(name=f"accounts/{new_id()}", display_name=name, journey_id=new_id(), owner="users/ana")
+    made = sales_pb2.Account(name=f"accounts/{new_id()}", display_name=name, journey_id=new_id())
+    made.owner, made.team = "users/ana", "teams/north"
     await contracts.react(sales_events.AccountCreated(account=made))
     return made
 
@@ -53,7 +54,7 @@ async def test_a_draft_has_number_author_journey_and_the_standard_template(contr
 
 
 async def test_an_account_that_is_on_its_way_is_waited_for(contracts):
-    coming = sales_pb2.Account(name=f"accounts/{new_id()}", display_name="Soon", journey_id=new_id())
+    coming = sales_pb2.Account(name=f"accounts/{new_id()}", display_name="Soon", journey_id=new_id(), owner="users/ana")
     creating = asyncio.create_task(create(contracts, account=coming.name))
     await contracts.react(sales_events.AccountCreated(account=coming))
     assert (await creating).journey_id == coming.journey_id

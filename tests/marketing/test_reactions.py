@@ -10,7 +10,7 @@ from crm.sales.v1 import events_pb2 as sales_events
 
 async def performance(marketing, channel):
     request = pb.ListChannelPerformanceRequest()
-    answer = await marketing.call("MarketingService/ListChannelPerformance", request, by="users/mira")
+    answer = await marketing.call("MarketingService/ListChannelPerformance", request, by="users/marta")
     return next((line for line in answer.channels if line.channel == channel), None)
 
 
@@ -39,13 +39,13 @@ async def spend(marketing, channel, units):
     entry = {"channel": channel, "spend_date": {"year": 2026, "month": 1, "day": 1}}
     entry["amount"] = {"currency_code": "EUR", "units": units}
     request = pb.CreateSpendEntryRequest(spend_entry=entry)
-    await marketing.call("MarketingService/CreateSpendEntry", request, by="users/mira")
+    await marketing.call("MarketingService/CreateSpendEntry", request, by="users/marta")
 
 
 async def channel_named(marketing, display_name):
     slug = f"c{new_id()}"
     request = pb.CreateChannelRequest(channel={"display_name": display_name}, channel_id=slug)
-    return (await marketing.call("MarketingService/CreateChannel", request, by="users/mira")).name
+    return (await marketing.call("MarketingService/CreateChannel", request, by="users/marta")).name
 
 
 async def test_a_channel_counts_its_leads_customers_revenue_and_cost(marketing):

@@ -6,7 +6,7 @@ from chassis.values import new_id
 from crm.marketing.v1 import marketing_pb2 as pb
 
 
-async def call(marketing, method, request, by="users/mira"):
+async def call(marketing, method, request, by="users/marta"):
     return await marketing.call(f"MarketingService/{method}", request, by=by)
 
 

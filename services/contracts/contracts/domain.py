@@ -32,7 +32,7 @@ class ContractNotApproved(FailedPrecondition):
 
 
 class AuthorCannotApprove(FailedPrecondition):
-    "A contract is approved by somebody other than its owner and its submitter."
+    "A contract is approved by somebody other than its owner, its submitter and whoever wrote on it."
 
 
 class State(Enum):
@@ -118,6 +118,8 @@ class Account(Record):
     collection: ClassVar[str] = "accounts"
 
     display_name: str = ""
+    owner: str = ""
+    team: str = ""
     journey_id: str = ""
 
 
@@ -158,10 +160,12 @@ class Contract(CustomerRecord):
     approve_time: datetime | None = None
     activate_time: datetime | None = None
     reject_reason: str = ""
+    authors: list[str] = field(default_factory=list)
     entitlement_terms: list[EntitlementTerm] = field(default_factory=list)
 
-    def draft(self, template: ContractTemplate, number: int, at: datetime) -> "ContractDrafted":
+    def draft(self, template: ContractTemplate, number: int, by: str, at: datetime) -> "ContractDrafted":
         """Takes number and template; what the author left open is as the template says."""
+        self.authors = [by]
         self.number = f"C-{number:06d}"
         self.template, self.template_version = template.name, template.version
         self.term_months = self.term_months or template.term_months
@@ -177,9 +181,11 @@ class Contract(CustomerRecord):
         if self.state is not State.DRAFT:
             raise ContractNotDraft(contract=self.name, state=self.state.name)
 
-    def revise(self, fields: Iterable[str], at: datetime) -> "ContractUpdated":
+    def revise(self, fields: Iterable[str], by: str, at: datetime) -> "ContractUpdated":
+        """Whoever writes on a draft is one of its authors from then on."""
         self.require_draft()
         self.check()
+        self.authors = sorted({*self.authors, by})
         return ContractUpdated(contract=self, fields=list(fields), event_time=at)
 
     def submit(self, content_hash: str, by: str, at: datetime) -> "ContractSubmitted":
@@ -191,7 +197,7 @@ class Contract(CustomerRecord):
 
     def approve(self, by: str, note: str, at: datetime) -> "ContractApproved":
         self._require_in_approval()
-        if by in (self.owner, self.submitter):
+        if by in (self.owner, self.submitter, *self.authors):
             raise AuthorCannotApprove(contract=self.name, actor=by)
         self.state, self.approver, self.approve_time = State.APPROVED, by, at
         return ContractApproved(contract=self, note=note, event_time=at)

@@ -29,10 +29,11 @@ async def draft_contract(event: sales_events.OpportunityWon, work: Work) -> None
         amount=convert.money(deal.amount, "amount") if deal.HasField("amount") else None,
     )
     number = await work.next_number(tables.NUMBERS)
-    work.emit(work.add(contract).draft(template, number, at=won.event_time))
+    work.emit(work.add(contract).draft(template, number, by=deal.owner, at=won.event_time))
 
 
 @on(sales_events.AccountCreated, sales_events.AccountUpdated, sales_events.AccountBecameCustomer, keep=latest)
 async def know_account(event: sales_events.AccountUpdated, work: Work) -> None:
     account = await work.get_or_add(Account(id=id_of(event.account.name)))
     account.display_name, account.journey_id = event.account.display_name, event.account.journey_id
+    account.owner, account.team = event.account.owner, event.account.team

@@ -4,6 +4,7 @@ import asyncio
 
 from chassis.convert import from_message
 from chassis.errors import InvalidFields
+from chassis.exports import export
 from chassis.values import id_of, slug
 from chassis.work import Page, Work
 from crm.contracts.v1 import contracts_pb2
@@ -69,7 +70,7 @@ class ContractService:
         contract.account_display_name = contract.account_display_name or account.display_name
         template = await _template(contract.template or ContractTemplate.STANDARD, work)
         number = await work.next_number(tables.NUMBERS)
-        work.emit(work.add(contract).draft(template, number, at=work.now))
+        work.emit(work.add(contract).draft(template, number, by=work.caller.actor, at=work.now))
         return contract
 
     async def GetContract(self, request: contracts_pb2.GetContractRequest, work: Work) -> Contract:
@@ -77,6 +78,9 @@ class ContractService:
 
     async def ListContracts(self, request: contracts_pb2.ListContractsRequest, work: Work) -> Page[Contract]:
         return await work.page(Contract, request)
+
+    async def ExportContracts(self, request: contracts_pb2.ExportContractsRequest, work: Work) -> httpbody_pb2.HttpBody:
+        return await export(Contract, contracts_pb2.Contract, request, work)
 
     async def UpdateContract(self, request: contracts_pb2.UpdateContractRequest, work: Work) -> Contract:
         contract = await work.get(Contract, request.contract.name, request.contract.etag)
@@ -86,7 +90,7 @@ class ContractService:
             owner = await work.responsible(contract.owner, "contract.owner")
             contract.owner, contract.team = owner.name, owner.team
         if changed:
-            work.emit(contract.revise(changed, at=work.now))
+            work.emit(contract.revise(changed, by=work.caller.actor, at=work.now))
         return contract
 
     async def SubmitContract(self, request: contracts_pb2.SubmitContractRequest, work: Work) -> Contract:
@@ -126,12 +130,13 @@ class ContractService:
 
 
 async def _account(name: str, work: Work) -> Account:
-    """The customer; one that sales has just made may still be on its way to us."""
+    """The customer; one that sales has just made may still be on its way to us. One the caller may not see is waited
+    for just as long: the time an answer takes tells nothing either."""
     clock = asyncio.get_running_loop()
     until = clock.time() + ACCOUNT_SECONDS
-    while (account := await work.find_one(Account, id=id_of(name))) is None:
+    while (account := await work.find_one(Account, id=id_of(name))) is None or not work.may_read(account):
         if clock.time() > until:
-            raise InvalidFields(("contract.account", f"{name} is not known here (yet)"))
+            raise InvalidFields(("contract.account", f"{name} is not known here (yet), or you may not see it"))
         await asyncio.sleep(0.05)
     return account
 

@@ -49,8 +49,9 @@ contracts = Table(
     Column("approve_time", TIME),
     Column("activate_time", TIME),
     Column("reject_reason", Text, nullable=False),
+    Column("authors", JSONB, nullable=False, server_default="[]"),
     Column("entitlement_terms", JSONB, nullable=False),
-    info={"collection": "contracts"},
+    info={"collection": "contracts", "customers_see": {"state": "ACTIVE"}},
 )
 contracts.c.create_time.info["filter"] = True
 listed(contracts, "state", "account", "opportunity", "owner", "team", "journey_id", "create_time")
@@ -73,6 +74,8 @@ accounts = Table(
     METADATA,
     *record_columns(),
     Column("display_name", Text, nullable=False),
+    Column("owner", Text(collation="C"), nullable=False, server_default=""),
+    Column("team", Text(collation="C"), nullable=False, server_default=""),
     Column("journey_id", UUID(as_uuid=False)),
 )
 documents = Table(

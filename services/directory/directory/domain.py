@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum
 from typing import ClassVar
 
-from chassis.errors import FailedPrecondition, InvalidFields
+from chassis.errors import FailedPrecondition, InvalidFields, PermissionDenied
 from chassis.values import ExternalId, Record
 
 
@@ -18,9 +18,20 @@ class AlreadyActive(FailedPrecondition):
     "It is active already."
 
 
+class RoleBeyondYours(PermissionDenied):
+    "This is about a role that reaches beyond your own: only who may do as much can give or take it."
+
+
+class LastAdministrator(FailedPrecondition):
+    "This is the last active administrator; make somebody else one first."
+
+
 class State(Enum):
     ACTIVE = 1
     DEACTIVATED = 2
+
+
+ADMINISTRATOR, CUSTOMER = "administrator", "portal_customer"
 
 
 @dataclass(kw_only=True)
@@ -34,8 +45,13 @@ class User(Record):
     team: str = ""
     roles: list[str] = field(default_factory=list)
     subject: str = ""
+    account: str = ""
     state: State = State.ACTIVE
     external_ids: list[ExternalId] = field(default_factory=list)
+
+    @property
+    def administers(self) -> bool:
+        return ADMINISTRATOR in self.roles and self.state is State.ACTIVE
 
     def deactivate(self, at: datetime) -> "UserDeactivated":
         _close(self)
@@ -96,6 +112,18 @@ def check_roles(given: Collection[str], known: Collection[str]) -> None:
     unknown = sorted(set(given) - (set(known) - {"service"}))
     if unknown:
         raise InvalidFields(("roles", f"there is no role {', '.join(unknown)}"))
+
+
+def check_customer(roles: Collection[str], account: str, team: str) -> None:
+    """A person of a customer has that one role, one account and no team. Whoever works here has no account."""
+    if CUSTOMER in roles and len(roles) > 1:
+        raise InvalidFields(("roles", f"{CUSTOMER} cannot be held together with another role"))
+    if CUSTOMER in roles and not account:
+        raise InvalidFields(("account", f"is needed with the role {CUSTOMER}"))
+    if CUSTOMER in roles and team:
+        raise InvalidFields(("team", f"is not for people with the role {CUSTOMER}"))
+    if account and CUSTOMER not in roles:
+        raise InvalidFields(("account", f"is for people with the role {CUSTOMER}"))
 
 
 def check_parent(team: str, parent: str, parents: Mapping[str, str]) -> None:

@@ -2,13 +2,16 @@
 
 from chassis.convert import from_message
 from chassis.errors import InvalidFields
-from chassis.identity import roles
+from chassis.identity import beyond, roles
 from chassis.values import slug
 from chassis.work import Page, Work
 from crm.directory.v1 import directory_pb2
 
 from directory import tables
 from directory.domain import (
+    ADMINISTRATOR,
+    LastAdministrator,
+    RoleBeyondYours,
     ServiceAccount,
     ServiceAccountCreated,
     ServiceAccountUpdated,
@@ -18,6 +21,7 @@ from directory.domain import (
     User,
     UserCreated,
     UserUpdated,
+    check_customer,
     check_parent,
     check_roles,
 )
@@ -40,18 +44,25 @@ class DirectoryService:
 
     async def UpdateUser(self, request: directory_pb2.UpdateUserRequest, work: Work) -> User:
         user = await work.get(User, request.user.name, request.user.etag)
+        _check_power(user, work)
+        administered = user.administers
         if work.update(user, request.user, request.update_mask.paths, "user"):
             await _check(user, work)
+            await _keep_an_administrator(user, administered, work)
             work.emit(UserUpdated(user=user, event_time=work.now))
         return user
 
     async def DeactivateUser(self, request: directory_pb2.DeactivateUserRequest, work: Work) -> User:
         user = await work.get(User, request.name, request.etag)
+        _check_power(user, work)
+        administered = user.administers
         work.emit(user.deactivate(at=work.now))
+        await _keep_an_administrator(user, administered, work)
         return user
 
     async def ReactivateUser(self, request: directory_pb2.ReactivateUserRequest, work: Work) -> User:
         user = await work.get(User, request.name, request.etag)
+        _check_power(user, work)
         work.emit(user.reactivate(at=work.now))
         return user
 
@@ -77,6 +88,7 @@ class DirectoryService:
     ) -> ServiceAccount:
         given = request.service_account
         account = await work.get(ServiceAccount, given.name, given.etag)
+        _check_power(account, work)
         if work.update(account, given, request.update_mask.paths, "service_account"):
             await _check(account, work)
             work.emit(ServiceAccountUpdated(service_account=account, event_time=work.now))
@@ -86,6 +98,7 @@ class DirectoryService:
         self, request: directory_pb2.DeactivateServiceAccountRequest, work: Work
     ) -> ServiceAccount:
         account = await work.get(ServiceAccount, request.name, request.etag)
+        _check_power(account, work)
         work.emit(account.deactivate(at=work.now))
         return account
 
@@ -93,6 +106,7 @@ class DirectoryService:
         self, request: directory_pb2.ReactivateServiceAccountRequest, work: Work
     ) -> ServiceAccount:
         account = await work.get(ServiceAccount, request.name, request.etag)
+        _check_power(account, work)
         work.emit(account.reactivate(at=work.now))
         return account
 
@@ -117,14 +131,29 @@ class DirectoryService:
 
 
 async def _check(identity: User | ServiceAccount, work: Work) -> None:
-    """Roles and team exist, and no other identity has the same token subject."""
+    """Roles and team exist, the caller may give them, and no other identity has the same token subject."""
     check_roles(identity.roles, roles())
+    check_customer(identity.roles, getattr(identity, "account", ""), identity.team)
     if identity.team and await work.find_one(Team, id=identity.team.removeprefix("teams/")) is None:
         raise InvalidFields(("team", f"there is no team {identity.team}"))
     identity.subject = identity.subject or identity.name
     if identity.subject.startswith("services/"):
         raise InvalidFields(("subject", "services/ is kept for the suite itself"))
+    _check_power(identity, work)
     await work.execute(tables.CLAIM_SUBJECT, identity.subject, identity.name)
+
+
+def _check_power(identity: User | ServiceAccount, work: Work) -> None:
+    """Nobody gives a role beyond their own, nor changes an identity that has one: whoever sets its token subject, or
+    shuts it out, would otherwise have taken its place. Who is administrator by a setting counts as one."""
+    held = set(identity.roles) | ({ADMINISTRATOR} if identity.subject == work.members.bootstrap else set())
+    if found := beyond(work.caller.roles, held):
+        raise RoleBeyondYours(name=identity.name, roles=", ".join(found))
+
+
+async def _keep_an_administrator(user: User, administered: bool, work: Work) -> None:
+    if administered and not user.administers and not await work.rows(tables.OTHER_ADMINISTRATORS, id=user.id):
+        raise LastAdministrator(name=user.name)
 
 
 async def _tree(work: Work) -> dict[str, str]:

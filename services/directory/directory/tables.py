@@ -1,7 +1,7 @@
 """What directory stores, and the queries that have a name."""
 
 from chassis.database import Query, enum_column, record_columns
-from sqlalchemy import Column, MetaData, Table, Text, UniqueConstraint, select
+from sqlalchemy import Column, MetaData, Table, Text, UniqueConstraint, bindparam, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from directory.domain import ServiceAccount, State, Team, User
@@ -26,7 +26,10 @@ def _identity(name: str, collection: str, *more: Column) -> Table:
 
 
 users = _identity(
-    "users", "users", Column("email", Text(collation="C"), nullable=False, index=True, info={"filter": True})
+    "users",
+    "users",
+    Column("email", Text(collation="C"), nullable=False, index=True, info={"filter": True}),
+    Column("account", Text(collation="C"), nullable=False, server_default="", index=True),
 )
 service_accounts = _identity("service_accounts", "serviceAccounts")
 teams = Table(
@@ -48,6 +51,11 @@ subjects = Table(  # one identity per token subject, whichever collection it is 
 
 RECORDS = {User: users, ServiceAccount: service_accounts, Team: teams}
 
+OTHER_ADMINISTRATORS = Query(
+    select(users.c.id)
+    .where(text("""roles @> '["administrator"]'"""), users.c.state == "ACTIVE", users.c.id != bindparam("id"))
+    .limit(1)
+)
 TEAM_TREE = Query(select(teams.c.id, teams.c.parent).limit(10_000))
 CLAIM_SUBJECT = (
     "INSERT INTO subjects (subject, name) VALUES ($1::text, $2::text)"

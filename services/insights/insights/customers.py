@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from chassis.convert import to_message
+from chassis.identity import Reach, reach_of
+from chassis.reach import READ_BY
 from chassis.work import Work
 from crm.insights.v1 import insights_pb2
 
@@ -25,18 +27,37 @@ from insights.domain import (
 OPEN_CASES = ("NEW", "OPEN")
 
 
+def sight(work: Work) -> dict[str, list[str]]:
+    """What the caller may see of a customer he sees, as parameters of the queries: each kind of record as far as he may
+    read that kind. An account's own entries come with its customer; touches belong to nobody."""
+    by_reach = defaultdict(list)
+    for collection, permission in READ_BY.items():
+        if reach := reach_of(work.caller.roles, permission):
+            by_reach[Reach.ALL if collection in ("accounts", "touches") else reach].append(collection)
+    return {
+        "all_of": by_reach[Reach.ALL],
+        "own_of": [*by_reach[Reach.OWN], *by_reach[Reach.TEAM], *by_reach[Reach.SUBTREE]],
+        "team_of": by_reach[Reach.TEAM],
+        "subtree_of": by_reach[Reach.SUBTREE],
+        "me": [work.caller.name, work.caller.actor],
+        "teams": sorted(work.caller.teams),
+        "subtree": sorted(work.caller.subtree),
+    }
+
+
 async def describe(found: Sequence[Customer], work: Work) -> list[insights_pb2.Customer]:
     """The customers with everything counted; `freshness` is left to the caller."""
     if not found:
         return []
     accounts = [customer.account for customer in found]
     links = await journey_ids(accounts, work)
-    arguments = {"accounts": accounts} | _pairs(links)
+    seen = sight(work)
+    arguments = {"accounts": accounts} | _pairs(links) | seen
     paths = await journeys(accounts, links, work)
     counts, people, last = defaultdict(list), defaultdict(list), {}
     for row in await work.rows(tables.COUNTS, **arguments):
         counts[row["account"]].append(row)
-    for row in await work.rows(tables.CONTACTS, accounts=accounts):
+    for row in await work.rows(tables.CONTACTS, accounts=accounts, **seen):
         people[row["account"]].append(row)
     for row in await work.rows(tables.LAST_EVENTS, **arguments):
         last[row["account"]] = row["event_time"]
@@ -57,7 +78,7 @@ async def describe(found: Sequence[Customer], work: Work) -> list[insights_pb2.C
 async def journey_ids(accounts: list[str], work: Work) -> dict[str, list[str]]:
     """Account → its journeys: the account's own, and those of the records that name the account."""
     found: dict[str, list[str]] = {account: [] for account in accounts}
-    for row in await work.rows(tables.JOURNEYS, accounts=accounts):
+    for row in await work.rows(tables.JOURNEYS, accounts=accounts, **sight(work)):
         found[row["account"]].append(str(row["journey_id"]))
     return found
 
@@ -65,7 +86,7 @@ async def journey_ids(accounts: list[str], work: Work) -> dict[str, list[str]]:
 async def journeys(accounts: list[str], links: dict[str, list[str]], work: Work) -> dict[str, list[Journey]]:
     """Account → its journeys with the stages entered, oldest first."""
     entered: defaultdict[tuple[str, str], list[Entering]] = defaultdict(list)
-    for row in await work.rows(tables.STAGES, accounts=accounts, types=list(STAGE_OF), **_pairs(links)):
+    for row in await work.rows(tables.STAGES, accounts=accounts, types=list(STAGE_OF), **_pairs(links), **sight(work)):
         entered[row["account"], str(row["journey_id"])].append(
             Entering(
                 stage=STAGE_OF[row["type"]],

@@ -40,7 +40,8 @@ TOLD = frozenset(
 )
 # Of which records the newest snapshot is kept, and where.
 SNAPSHOT_OF: dict[str, Table] = {"accounts": customers} | dict.fromkeys(
-    ["leads", "contacts", "opportunities", "orders", "activities", "contracts", "cases", "channels"], records
+    ["leads", "contacts", "opportunities", "orders", "activities", "contracts", "entitlements", "cases", "channels"],
+    records,
 )
 MONEY = "google.type.Money"
 

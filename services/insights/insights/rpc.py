@@ -45,6 +45,7 @@ class InsightsService:
             after_time=datetime.fromisoformat(after_time),
             after_id=after_id,
             size=size + 1,
+            **customers.sight(work),
         )
         answer = insights_pb2.ListTimelineResponse(entries=[_entry(row) for row in rows[:size]])
         if len(rows) > size:
@@ -69,7 +70,7 @@ class InsightsService:
     ) -> insights_pb2.ChannelReport:
         counted: dict[str, dict[str, int]] = {"leads": {}, "customers": {}}
         revenue: dict[str, list[Revenue]] = {}
-        for row in await work.rows(tables.CHANNEL_FIGURES):
+        for row in await work.rows(tables.CHANNEL_FIGURES, **work.sight()):
             if row["figure"] == "orders":
                 part = Revenue(currency=row["currency"], amount=row["amount"], orders=row["number"])
                 revenue.setdefault(row["channel"], []).append(part)

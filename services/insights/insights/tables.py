@@ -4,7 +4,7 @@ Every row is written so that the order of events leaves no mark: an entry of the
 by the newest version of its record. Which entries belong to a customer is found when they are read.
 """
 
-from chassis.database import TIME, Query, listed, record_columns
+from chassis.database import IN_REACH, TIME, Query, listed, record_columns
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Numeric, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
@@ -40,6 +40,8 @@ records = Table(
     Column("epoch", UUID(as_uuid=False), nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("display_name", Text, nullable=False),
+    Column("owner", NAME, nullable=False, server_default=""),
+    Column("team", NAME, nullable=False, server_default=""),
     Column("journey_id", UUID(as_uuid=False)),
     Column("account", NAME, nullable=False),
     Column("channel", NAME, nullable=False),
@@ -91,13 +93,26 @@ RECORDS = {Customer: customers}
 
 MOST_JOURNEYS, MOST_CONTACTS, MOST_CHANNELS = 100, 100, 1000
 
+# What the reader may see, by the permission to read each kind of record; `customers.sight` gives the parameters.
+# `r` is a row of `records`, `t` one of the timeline, whose record it is about must be seen.
+SEEN = (
+    "(r.collection = any(CAST(:all_of AS text[]))"
+    " OR r.collection = any(CAST(:own_of AS text[])) AND r.owner = any(CAST(:me AS text[]))"
+    " OR r.collection = any(CAST(:team_of AS text[])) AND r.team = any(CAST(:teams AS text[]))"
+    " OR r.collection = any(CAST(:subtree_of AS text[])) AND r.team = any(CAST(:subtree AS text[])))"
+)
+TOLD = (
+    "(split_part(t.subject, '/', 1) = any(CAST(:all_of AS text[]))"
+    f" OR EXISTS (SELECT FROM records r WHERE r.name = t.subject AND {SEEN}))"
+)
+
 JOURNEYS = Query(
     text(
         "SELECT mine.account, found.journey_id FROM unnest(CAST(:accounts AS text[])) AS mine(account)"
         " CROSS JOIN LATERAL (SELECT DISTINCT journey_id FROM"
         "  (SELECT journey_id FROM customers WHERE id = CAST(substr(mine.account, 10) AS uuid)"
-        "   UNION ALL SELECT journey_id FROM records"
-        "   WHERE records.account = mine.account AND records.account <> '') known"
+        "   UNION ALL SELECT journey_id FROM records r"
+        f"   WHERE r.account = mine.account AND r.account <> '' AND {SEEN}) known"
         f"  WHERE journey_id IS NOT NULL ORDER BY journey_id LIMIT {MOST_JOURNEYS}) found"
     )
 )
@@ -106,11 +121,12 @@ LINKS = "unnest(CAST(:linked AS text[]), CAST(:journeys AS uuid[])) AS link(acco
 STAGES = Query(
     text(
         "SELECT DISTINCT ON (account, journey_id, type) * FROM ("
-        " SELECT account, journey_id, type, event_time, event_id, subject, trace_id FROM timeline"
+        " SELECT account, journey_id, type, event_time, event_id, subject, trace_id FROM timeline t"
         "  WHERE account = any(CAST(:accounts AS text[])) AND account <> '' AND type = any(CAST(:types AS text[]))"
+        f"   AND {TOLD}"
         " UNION ALL SELECT link.account, t.journey_id, t.type, t.event_time, t.event_id, t.subject, t.trace_id"
         f"  FROM {LINKS} JOIN timeline t ON t.journey_id = link.journey_id AND t.account = ''"
-        "   AND t.type = any(CAST(:types AS text[]))"
+        f"   AND t.type = any(CAST(:types AS text[])) AND {TOLD}"
         ") entered WHERE journey_id IS NOT NULL ORDER BY account, journey_id, type, event_time, event_id"
     )
 )
@@ -118,29 +134,30 @@ COUNTS = Query(
     text(
         "SELECT account, collection, state, amount_currency AS currency, count(*) AS number, sum(amount) AS amount"
         " FROM ("
-        " SELECT account, collection, state, amount_currency, amount FROM records"
-        "  WHERE account = any(CAST(:accounts AS text[])) AND account <> '' AND archive_time IS NULL"
+        " SELECT account, collection, state, amount_currency, amount FROM records r"
+        f"  WHERE account = any(CAST(:accounts AS text[])) AND account <> '' AND archive_time IS NULL AND {SEEN}"
         " UNION ALL SELECT link.account, r.collection, r.state, r.amount_currency, r.amount"
         f"  FROM {LINKS} JOIN records r ON r.journey_id = link.journey_id AND r.account = '' AND r.archive_time IS NULL"
+        f"   AND {SEEN}"
         ") known GROUP BY 1, 2, 3, 4"
     )
 )
 CONTACTS = Query(
     text(
         "SELECT mine.account, person.* FROM unnest(CAST(:accounts AS text[])) AS mine(account) CROSS JOIN LATERAL"
-        " (SELECT name, display_name, buying_role FROM records WHERE records.account = mine.account"
-        "   AND records.account <> '' AND collection = 'contacts' AND archive_time IS NULL"
+        " (SELECT name, display_name, buying_role FROM records r WHERE r.account = mine.account"
+        f"   AND r.account <> '' AND collection = 'contacts' AND archive_time IS NULL AND {SEEN}"
         f"   ORDER BY name LIMIT {MOST_CONTACTS}) person"
     )
 )
 LAST_EVENTS = Query(
     text(
         "SELECT account, max(event_time) AS event_time FROM ("
-        " SELECT mine.account, (SELECT max(event_time) FROM timeline"
-        "   WHERE timeline.account = mine.account AND timeline.account <> '') AS event_time"
+        " SELECT mine.account, (SELECT max(event_time) FROM timeline t"
+        f"   WHERE t.account = mine.account AND t.account <> '' AND {TOLD}) AS event_time"
         "  FROM unnest(CAST(:accounts AS text[])) AS mine(account)"
-        " UNION ALL SELECT link.account, (SELECT max(event_time) FROM timeline"
-        f"   WHERE timeline.journey_id = link.journey_id AND timeline.account = '') FROM {LINKS}"
+        " UNION ALL SELECT link.account, (SELECT max(event_time) FROM timeline t"
+        f"   WHERE t.journey_id = link.journey_id AND t.account = '' AND {TOLD}) FROM {LINKS}"
         ") last GROUP BY account"
     )
 )
@@ -149,9 +166,10 @@ PAGE_OF = "ORDER BY t.event_time, t.event_id LIMIT CAST(:size AS bigint)"
 TIMELINE = Query(
     text(
         f"SELECT * FROM ((SELECT t.* FROM timeline t WHERE t.account = CAST(:account AS text) AND t.account <> ''"
-        f"  AND {AFTER} {PAGE_OF})"
+        f"  AND {AFTER} AND {TOLD} {PAGE_OF})"
         " UNION ALL (SELECT of_journey.* FROM unnest(CAST(:journeys AS uuid[])) AS mine(journey_id) CROSS JOIN LATERAL"
-        f"  (SELECT t.* FROM timeline t WHERE t.journey_id = mine.journey_id AND t.account = '' AND {AFTER} {PAGE_OF})"
+        f"  (SELECT t.* FROM timeline t WHERE t.journey_id = mine.journey_id AND t.account = ''"
+        f"  AND {AFTER} AND {TOLD} {PAGE_OF})"
         f" of_journey)) t {PAGE_OF}"
     )
 )
@@ -164,11 +182,11 @@ FRESHNESS = Query(
 CHANNEL_FIGURES = Query(
     text(
         "SELECT 'leads' AS figure, channel, '' AS currency, count(*) AS number, NULL::numeric AS amount"
-        "  FROM records WHERE collection = 'leads' GROUP BY channel"
+        f"  FROM records WHERE collection = 'leads' AND {IN_REACH} GROUP BY channel"
         " UNION ALL SELECT 'customers', channel, '', count(DISTINCT account), NULL"
-        "  FROM records WHERE collection = 'opportunities' AND state = 'WON' GROUP BY channel"
+        f"  FROM records WHERE collection = 'opportunities' AND state = 'WON' AND {IN_REACH} GROUP BY channel"
         " UNION ALL SELECT 'orders', channel, amount_currency, count(*), sum(amount)"
-        "  FROM records WHERE collection = 'orders' GROUP BY channel, amount_currency"
+        f"  FROM records WHERE collection = 'orders' AND {IN_REACH} GROUP BY channel, amount_currency"
     )
 )
 CHANNEL_NAMES = Query(text("SELECT name, display_name FROM records WHERE collection = 'channels'"))

@@ -24,7 +24,8 @@ async def convert_lead(request: leads_pb2.ConvertLeadRequest, work: Work) -> Lea
     """Begins the conversion; the edge waits for its end as long as the deadline allows."""
     lead = await work.get(Lead, request.name, request.etag)
     at = work.business_time(request, "convert_time")
-    owner = await work.responsible(request.opportunity_owner or lead.owner or work.caller.actor, "opportunity_owner")
+    named = request.opportunity_owner or lead.owner or work.caller.actor
+    owner = await work.responsible(named, "opportunity_owner", anybody=True)
     work.emit(lead.start_conversion(at))
     account = request.account_display_name or lead.company or lead.display_name
     facts = {

@@ -1,7 +1,7 @@
 """Many leads at once: each row looked up first, judged for itself, all written in one transaction."""
 
 from chassis.convert import from_message, populated
-from chassis.errors import InvalidFields
+from chassis.errors import ExternalIdTaken, InvalidFields
 from chassis.rpc import violations
 from chassis.values import ExternalId, business_time
 from chassis.work import Work
@@ -15,7 +15,8 @@ Result = leads_pb2.ImportLeadsResponse.Result
 
 
 async def import_leads(request: leads_pb2.ImportLeadsRequest, work: Work) -> leads_pb2.ImportLeadsResponse:
-    """Upserts by external id; a row whose e-mail address or phone number an open lead has is a duplicate."""
+    """Upserts by external id; a row whose e-mail address or phone number an open lead has is a duplicate. A lead the
+    caller may not see is as good as none: the answer would tell who is talked to, and by whom."""
     if not 1 <= len(request.leads) <= MOST_ROWS:
         raise InvalidFields(("leads", f"takes 1 to {MOST_ROWS} rows, got {len(request.leads)}"))
     work.retry_conflicts = True  # another import of the same rows at the same moment: look again
@@ -52,8 +53,9 @@ async def _people(leads: list[Lead], work: Work) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     if emails or phones:
         for row in await work.rows(tables.SAME_PERSON, emails=emails, phones=phones):
+            visible = work.caller.sees(work.reach, row["owner"], row["team"])
             for key in (row["email"], row["phone_digits"]):
-                if key:
+                if key and visible:
                     found.setdefault(key, (f"leads/{row['id']}", str(row["journey_id"])))
     return found
 
@@ -86,7 +88,7 @@ async def _take(
 def _update(lead: Lead, message: leads_pb2.Lead, work: Work) -> leads_pb2.ImportLeadsResponse.Result:
     """A row brings what it knows; it takes nothing away, and hands the lead to nobody."""
     if not work.sees(lead):
-        raise InvalidFields(("external_ids", "belong to a lead you may not see"))
+        raise InvalidFields(("external_ids", ExternalIdTaken().message))  # and no word about which lead has it
     mask = [name for name in populated(message) if name not in ("owner", "journey_id", "external_ids")]
     changed = work.update(lead, message, mask, "lead", Lead.normalise)
     if changed:

@@ -2,9 +2,11 @@
 
 from chassis.convert import from_message
 from chassis.errors import InvalidFields
+from chassis.exports import export
 from chassis.values import business_time
 from chassis.work import Page, Work
 from crm.leads.v1 import leads_pb2
+from google.api import httpbody_pb2
 
 from leads import conversion, importing
 from leads.domain import (
@@ -36,6 +38,9 @@ class LeadService:
 
     async def ListLeads(self, request: leads_pb2.ListLeadsRequest, work: Work) -> Page[Lead]:
         return await work.page(Lead, request)
+
+    async def ExportLeads(self, request: leads_pb2.ExportLeadsRequest, work: Work) -> httpbody_pb2.HttpBody:
+        return await export(Lead, leads_pb2.Lead, request, work)
 
     async def UpdateLead(self, request: leads_pb2.UpdateLeadRequest, work: Work) -> Lead:
         lead = await work.get(Lead, request.lead.name, request.lead.etag)

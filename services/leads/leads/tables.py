@@ -53,7 +53,7 @@ rotations = Table("rotations", METADATA, *record_columns(slug=True), Column("las
 RECORDS = {Lead: leads, LeadSettings: settings, Rotation: rotations}
 
 SAME_PERSON = Query(
-    select(leads.c.id, leads.c.email, leads.c.phone_digits, leads.c.journey_id)
+    select(leads.c.id, leads.c.email, leads.c.phone_digits, leads.c.journey_id, leads.c.owner, leads.c.team)
     .where(
         or_(
             leads.c.email == any_(bindparam("emails", type_=ARRAY(Text))),

@@ -14,19 +14,21 @@ from crm.sales.v1 import sales_pb2
 from marketing import tables
 
 
-@on(leads_events.LeadCreated, leads_events.LeadUpdated, keep=latest)
+@on(leads_events.LeadCreated, leads_events.LeadUpdated, leads_events.LeadAssigned, keep=latest)
 async def note_where_a_lead_came_from(event: leads_events.LeadCreated, work: Work) -> None:
-    await work.execute(tables.PUT_LEAD, event.lead.name, event.lead.channel)
+    lead = event.lead
+    await work.execute(tables.PUT_LEAD, lead.name, lead.owner, lead.team, lead.channel)
 
 
 @on(sales_events.OpportunityWon, sales_events.OpportunityUpdated, keep=latest)
 async def note_a_won_deal(event: sales_events.OpportunityWon, work: Work) -> None:
     deal = event.opportunity
     if deal.state == sales_pb2.Opportunity.WON:
-        await work.execute(tables.PUT_DEAL, deal.name, deal.channel, deal.account)
+        await work.execute(tables.PUT_DEAL, deal.name, deal.owner, deal.team, deal.channel, deal.account)
 
 
 @on(sales_events.OrderRecorded, keep=latest)
 async def note_an_order(event: sales_events.OrderRecorded, work: Work) -> None:
-    worth = money(event.order.amount, "order.amount")
-    await work.execute(tables.PUT_ORDER, event.order.name, event.order.channel, worth.amount, worth.currency)
+    order, worth = event.order, money(event.order.amount, "order.amount")
+    values = (order.name, order.owner, order.team, order.channel, worth.amount, worth.currency)
+    await work.execute(tables.PUT_ORDER, *values)

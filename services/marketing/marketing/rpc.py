@@ -106,11 +106,12 @@ class MarketingService:
     async def ListChannelPerformance(
         self, request: marketing_pb2.ListChannelPerformanceRequest, work: Work
     ) -> marketing_pb2.ListChannelPerformanceResponse:
-        leads = {row["channel"]: row["leads"] for row in await work.rows(tables.LEADS_BY_CHANNEL)}
-        customers = {row["channel"]: row["customers"] for row in await work.rows(tables.CUSTOMERS_BY_CHANNEL)}
+        seen = work.sight()  # of leads, deals and orders; what a channel cost is the company's figure
+        leads = {row["channel"]: row["leads"] for row in await work.rows(tables.LEADS_BY_CHANNEL, **seen)}
+        customers = {row["channel"]: row["customers"] for row in await work.rows(tables.CUSTOMERS_BY_CHANNEL, **seen)}
         names = {f"channels/{row['id']}": row["display_name"] for row in await work.rows(tables.DISPLAY_NAMES)}
         amounts = [_amounts(row, spend=row["amount"]) for row in await work.rows(tables.SPEND_BY_CHANNEL)]
-        amounts += [_amounts(row, revenue=row["amount"]) for row in await work.rows(tables.REVENUE_BY_CHANNEL)]
+        amounts += [_amounts(row, revenue=row["amount"]) for row in await work.rows(tables.REVENUE_BY_CHANNEL, **seen)]
         lines = performance(leads, customers, amounts, names)[: tables.MOST_CHANNELS]
         return marketing_pb2.ListChannelPerformanceResponse(
             channels=[to_message(line, marketing_pb2.ChannelPerformance) for line in lines]

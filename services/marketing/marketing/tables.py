@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from chassis.database import TIME, Query, listed, record_columns
-from sqlalchemy import Column, Date, MetaData, Numeric, Table, Text, func, select
+from chassis.database import IN_REACH, TIME, Query, listed, record_columns
+from sqlalchemy import Column, Date, MetaData, Numeric, Table, Text, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from marketing.domain import Channel, LandingPage, SpendEntry, Touch
@@ -14,6 +14,11 @@ MOST_CHANNELS = 1000
 
 def _external_ids() -> Column[Any]:
     return Column("external_ids", JSONB, nullable=False, info={"filter": True})
+
+
+def _whose() -> list[Column[Any]]:
+    """Whose a record of another service is: figures are for who may see what they are made of."""
+    return [Column(name, Text(collation="C"), nullable=False, server_default="") for name in ("owner", "team")]
 
 
 channels = Table(
@@ -75,6 +80,7 @@ lead_sources = Table(
     METADATA,
     Column("lead", Text(collation="C"), primary_key=True),
     Column("channel", Text(collation="C"), nullable=False),
+    *_whose(),
 )
 won_deals = Table(
     "won_deals",
@@ -82,6 +88,7 @@ won_deals = Table(
     Column("opportunity", Text(collation="C"), primary_key=True),
     Column("channel", Text(collation="C"), nullable=False),
     Column("account", Text(collation="C"), nullable=False),
+    *_whose(),
 )
 known_orders = Table(
     "known_orders",
@@ -90,27 +97,36 @@ known_orders = Table(
     Column("channel", Text(collation="C"), nullable=False),
     Column("amount", Numeric(19, 4), nullable=False),
     Column("currency", Text(collation="C"), nullable=False),
+    *_whose(),
 )
 
 PUT_LEAD = (
-    "INSERT INTO lead_sources (lead, channel) VALUES ($1::text, $2::text)"
-    " ON CONFLICT (lead) DO UPDATE SET channel = excluded.channel"
+    "INSERT INTO lead_sources (lead, owner, team, channel) VALUES ($1::text, $2::text, $3::text, $4::text)"
+    " ON CONFLICT (lead) DO UPDATE"
+    " SET owner = excluded.owner, team = excluded.team, channel = excluded.channel"
 )
 PUT_DEAL = (
-    "INSERT INTO won_deals (opportunity, channel, account) VALUES ($1::text, $2::text, $3::text)"
-    " ON CONFLICT (opportunity) DO UPDATE SET channel = excluded.channel, account = excluded.account"
+    "INSERT INTO won_deals (opportunity, owner, team, channel, account)"
+    " VALUES ($1::text, $2::text, $3::text, $4::text, $5::text) ON CONFLICT (opportunity) DO UPDATE"
+    " SET owner = excluded.owner, team = excluded.team, channel = excluded.channel, account = excluded.account"
 )
 PUT_ORDER = (
-    "INSERT INTO known_orders (order_name, channel, amount, currency)"
-    " VALUES ($1::text, $2::text, $3::numeric, $4::text) ON CONFLICT (order_name)"
-    " DO UPDATE SET channel = excluded.channel, amount = excluded.amount, currency = excluded.currency"
+    "INSERT INTO known_orders (order_name, owner, team, channel, amount, currency)"
+    " VALUES ($1::text, $2::text, $3::text, $4::text, $5::numeric, $6::text) ON CONFLICT (order_name) DO UPDATE"
+    " SET owner = excluded.owner, team = excluded.team, channel = excluded.channel, amount = excluded.amount,"
+    " currency = excluded.currency"
 )
+within_reach = text(IN_REACH)
 
 LEADS_BY_CHANNEL = Query(
-    select(lead_sources.c.channel, func.count().label("leads")).group_by(lead_sources.c.channel).limit(MOST_CHANNELS)
+    select(lead_sources.c.channel, func.count().label("leads"))
+    .where(within_reach)
+    .group_by(lead_sources.c.channel)
+    .limit(MOST_CHANNELS)
 )
 CUSTOMERS_BY_CHANNEL = Query(
     select(won_deals.c.channel, func.count(won_deals.c.account.distinct()).label("customers"))
+    .where(within_reach)
     .group_by(won_deals.c.channel)
     .limit(MOST_CHANNELS)
 )
@@ -128,6 +144,8 @@ REVENUE_BY_CHANNEL = Query(
         known_orders.c.currency,
         func.sum(known_orders.c.amount).label("amount"),
         func.count().label("entries"),
-    ).group_by(known_orders.c.channel, known_orders.c.currency)
+    )
+    .where(within_reach)
+    .group_by(known_orders.c.channel, known_orders.c.currency)
 )
 DISPLAY_NAMES = Query(select(channels.c.id, channels.c.display_name).limit(MOST_CHANNELS))

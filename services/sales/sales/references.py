@@ -3,6 +3,7 @@
 from typing import TypeVar
 
 from chassis.errors import ExternalIdTaken, InvalidFields
+from chassis.reach import readable_of
 from chassis.values import CustomerRecord, id_of, is_uuid
 from chassis.work import LostRace, Work
 
@@ -13,24 +14,13 @@ from sales.domain.opportunity import Opportunity
 
 R = TypeVar("R", bound=CustomerRecord)
 
-# To name a record one must be able to read it, whatever else one may do.
-READ: dict[type[CustomerRecord], str] = {
-    Account: "accounts.read",
-    Contact: "accounts.read",
-    Opportunity: "opportunities.read",
-}
-OWN_KINDS: dict[str, type[CustomerRecord]] = {kind.collection: kind for kind in READ}
-
-
-def may_read(permission: str, owner: str, team: str, work: Work) -> bool:
-    caller = work.caller
-    return caller.may(permission) and caller.sees(caller.reach(permission), owner, team)
+OWN_KINDS: dict[str, type[CustomerRecord]] = {kind.collection: kind for kind in (Account, Contact, Opportunity)}
 
 
 async def referenced(kind: type[R], name: str, field_path: str, work: Work) -> R:
     """The record a field names; InvalidFields if there is none or the caller may not read it."""
     record = await work.find_one(kind, id=id_of(name)) if is_uuid(id_of(name)) else None
-    if record is None or not may_read(READ[kind], record.owner, record.team, work):
+    if record is None or not work.may_read(record):
         raise InvalidFields((field_path, f"there is no {name}, or you may not see it"))
     return record
 
@@ -41,7 +31,7 @@ async def journey_of(subject: str, field_path: str, work: Work) -> str:
     if collection in OWN_KINDS:
         return (await referenced(OWN_KINDS[collection], subject, field_path, work)).journey_id
     rows = await work.rows(tables.SUBJECT, name=subject)
-    if not rows or not may_read(f"{collection}.read", rows[0]["owner"], rows[0]["team"], work):
+    if not rows or not readable_of(work.caller, collection, rows[0]["owner"], rows[0]["team"]):
         raise InvalidFields((field_path, f"{subject} is not known here (yet), or you may not see it"))
     return str(rows[0]["journey_id"] or "")
 

@@ -65,7 +65,7 @@ accounts = Table(
     _text("phone"),
     _name("industry", filtered=True),
     Column("customer_time", TIME),
-    info={"collection": "accounts"},
+    info={"collection": "accounts", "customers_see": {}},
 )
 accounts.c.create_time.info |= FILTER
 listed(accounts, "owner", "team", "lead", "channel", "industry", "journey_id", "create_time")
@@ -138,7 +138,7 @@ orders = Table(
     _text("erp_state"),
     _name("opportunity", filtered=True),
     _name("channel", filtered=True),
-    info={"collection": "orders"},
+    info={"collection": "orders", "customers_see": {}},
 )
 listed(orders, "account", "owner", "team", "opportunity", "channel", "journey_id", "order_time")
 Index("orders_order_number_system", orders.c.order_number, orders.c.system, unique=True)

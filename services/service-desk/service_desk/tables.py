@@ -34,7 +34,7 @@ cases = Table(
     Column("solution", Text, nullable=False),
     Column("resolve_time", TIME),
     Column("reopen_count", Integer, nullable=False),
-    info={"collection": "cases"},
+    info={"collection": "cases", "customers_see": {}},
 )
 FILTERED = ("state", "account", "owner", "team", "type", "priority", "entitlement", "contract", "unentitled")
 listed(cases, *FILTERED, "journey_id", "open_time")
@@ -52,7 +52,7 @@ entitlements = Table(
     Column("service_level", Text(collation="C"), nullable=False),
     Column("start_time", TIME, nullable=False),
     Column("end_time", TIME),
-    info={"collection": "entitlements"},
+    info={"collection": "entitlements", "customers_see": {}},
 )
 listed(entitlements, "account", "contract", "journey_id", "owner", "team")
 
@@ -65,6 +65,7 @@ accounts = Table(
     Column("team", Text(collation="C"), nullable=False),
     Column("journey_id", UUID(as_uuid=False)),
     Column("turns", BigInteger, nullable=False),
+    info={"collection": "accounts", "customers_see": {}},
 )
 
 RECORDS = {Case: cases, Entitlement: entitlements, Account: accounts}

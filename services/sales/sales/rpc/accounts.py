@@ -1,9 +1,11 @@
 """Calls about accounts."""
 
 from chassis.convert import from_message
+from chassis.exports import export
 from chassis.values import new_id
 from chassis.work import Page, Work
 from crm.sales.v1 import sales_pb2
+from google.api import httpbody_pb2
 
 from sales.domain.account import Account, AccountCreated, AccountUpdated
 from sales.references import give_owner
@@ -22,6 +24,9 @@ class Accounts:
 
     async def ListAccounts(self, request: sales_pb2.ListAccountsRequest, work: Work) -> Page[Account]:
         return await work.page(Account, request)
+
+    async def ExportAccounts(self, request: sales_pb2.ExportAccountsRequest, work: Work) -> httpbody_pb2.HttpBody:
+        return await export(Account, sales_pb2.Account, request, work)
 
     async def UpdateAccount(self, request: sales_pb2.UpdateAccountRequest, work: Work) -> Account:
         account = await work.get(Account, request.account.name, request.account.etag)

@@ -1,8 +1,10 @@
 """Calls about contacts."""
 
 from chassis.convert import from_message
+from chassis.exports import export
 from chassis.work import Page, Work
 from crm.sales.v1 import sales_pb2
+from google.api import httpbody_pb2
 
 from sales.domain.account import Account
 from sales.domain.contact import Contact, ContactCreated, ContactUpdated
@@ -23,6 +25,9 @@ class Contacts:
 
     async def ListContacts(self, request: sales_pb2.ListContactsRequest, work: Work) -> Page[Contact]:
         return await work.page(Contact, request)
+
+    async def ExportContacts(self, request: sales_pb2.ExportContactsRequest, work: Work) -> httpbody_pb2.HttpBody:
+        return await export(Contact, sales_pb2.Contact, request, work)
 
     async def UpdateContact(self, request: sales_pb2.UpdateContactRequest, work: Work) -> Contact:
         contact = await work.get(Contact, request.contact.name, request.contact.etag)

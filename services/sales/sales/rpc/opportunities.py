@@ -2,9 +2,11 @@
 
 from chassis.convert import from_message, money
 from chassis.errors import InvalidFields
+from chassis.exports import export
 from chassis.values import id_of
 from chassis.work import Page, Work
 from crm.sales.v1 import sales_pb2
+from google.api import httpbody_pb2
 
 from sales.domain.account import Account
 from sales.domain.contact import Contact
@@ -29,6 +31,11 @@ class Opportunities:
 
     async def ListOpportunities(self, request: sales_pb2.ListOpportunitiesRequest, work: Work) -> Page[Opportunity]:
         return await work.page(Opportunity, request)
+
+    async def ExportOpportunities(
+        self, request: sales_pb2.ExportOpportunitiesRequest, work: Work
+    ) -> httpbody_pb2.HttpBody:
+        return await export(Opportunity, sales_pb2.Opportunity, request, work)
 
     async def UpdateOpportunity(self, request: sales_pb2.UpdateOpportunityRequest, work: Work) -> Opportunity:
         opportunity = await work.get(Opportunity, request.opportunity.name, request.opportunity.etag)

@@ -1,7 +1,7 @@
 """Calls about orders."""
 
 from chassis.convert import from_message
-from chassis.errors import InvalidFields
+from chassis.errors import ExternalIdTaken, InvalidFields
 from chassis.values import ExternalId, business_time
 from chassis.work import Page, Work
 from crm.sales.v1 import sales_pb2
@@ -9,7 +9,7 @@ from crm.sales.v1 import sales_pb2
 from sales import tables
 from sales.domain.account import Account
 from sales.domain.order import Order, OrderRecorded
-from sales.references import READ, may_read, referenced, refuse_taken
+from sales.references import referenced, refuse_taken
 
 
 class Orders:
@@ -20,6 +20,8 @@ class Orders:
         order.check_lines()
         recorded = await work.find_one(Order, order_number=order.order_number, system=order.system)
         if recorded is not None:
+            if not work.sees(recorded):
+                raise ExternalIdTaken(order_number=order.order_number, system=order.system)
             recorded.check_same(order)
             return recorded
         await refuse_taken(order, work)
@@ -44,7 +46,7 @@ async def _account(order: sales_pb2.Order, work: Work) -> Account:
         return await referenced(Account, order.account, "order.account", work)
     key = from_message(order.account_external_id, ExternalId)
     account = (await work.by_external_ids(Account, [key])).get(key)
-    if account is None or not may_read(READ[Account], account.owner, account.team, work):
+    if account is None or not work.may_read(account):
         said = f"no account you may see has the key {key.system}/{key.kind}/{key.id}"
         raise InvalidFields(("order.account_external_id", said))
     return account
