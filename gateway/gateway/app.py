@@ -58,7 +58,7 @@ def pages(contract: Contract) -> list[Route]:
         return Response(PAGE, headers=PAGE_HEADERS, media_type="text/html")
 
     async def description(request: Request) -> Response:
-        return Response(openapi, media_type="application/json")
+        return Response(openapi, headers={"x-content-type-options": "nosniff"}, media_type="application/json")
 
     return [Route("/", home), Route("/docs", docs), Route("/openapi.json", description)]
 
@@ -73,6 +73,7 @@ async def refuse(request: Request, error: Any) -> Response:
     exchange: Exchange = request.scope["exchange"]
     exchange.status = problem.status
     headers = problem.headers | {"traceparent": exchange.traceparent, "x-trace-id": exchange.trace_id}
+    headers["x-content-type-options"] = "nosniff"
     return Response(problem.body(exchange.trace_id), problem.status, headers, "application/problem+json")
 
 
@@ -134,6 +135,7 @@ async def answer(problem: Problem, exchange: Exchange, send: Send) -> None:
     body = problem.body(exchange.trace_id)
     headers = [
         (b"content-type", b"application/problem+json"),
+        (b"x-content-type-options", b"nosniff"),  # it repeats what the caller sent
         (b"content-length", str(len(body)).encode()),
         (b"traceparent", exchange.traceparent.encode()),
         (b"x-trace-id", exchange.trace_id.encode()),

@@ -121,3 +121,23 @@ async def test_a_token_may_be_used_with_another_page_size(leads):
     token = await token_of(leads, "users/root", channel)
     page = await listed(leads, page_size=2, filter=f'channel = "{channel}"', page_token=token)
     assert [lead.name for lead in page.leads] == [names[2], names[1]]
+
+
+async def test_no_change_of_a_token_is_another_page(leads):
+    """Every letter of a real token replaced, removed, doubled; cut at every place; two tokens spliced: all refused."""
+    channel = a_channel()
+    await many(leads, 3, channel=channel)
+    token = await token_of(leads, "users/root", channel)
+    other = (await listed(leads, page_size=2, filter=f'channel = "{channel}"')).next_page_token
+    wrong = {token[:at] + swapped(token[at]) + token[at + 1 :] for at in range(len(token))}
+    wrong |= {token[:at] + token[at + 1 :] for at in range(len(token))} | {token[:at] for at in range(1, len(token))}
+    wrong |= {token[:at] + token[at] + token[at:] for at in range(len(token))}
+    wrong |= {token[:at] + other[at:] for at in range(1, len(token)) if token[:at] + other[at:] not in (token, other)}
+    wrong -= {token, other}
+    for one in sorted(wrong):
+        with pytest.raises(InvalidFields, match="page_token"):
+            await listed(leads, page_size=1, filter=f'channel = "{channel}"', page_token=one)
+
+
+def swapped(letter: str) -> str:
+    return "A" if letter != "A" else "B"
