@@ -79,6 +79,21 @@ def test_refused_rows_are_written_with_their_bytes_and_can_be_read_again(tmp_pat
     assert [row["mql_id"] for row in read_table(tmp_path / "errors" / LEADS).rows] == ["m2"]
 
 
+@pytest.mark.parametrize("reason", ["=HYPERLINK(A1)", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "plain", ""])
+def test_the_reason_beside_a_refused_row_is_no_formula_and_its_cells_stay_what_they_were(
+    tmp_path: Path, reason: str
+) -> None:
+    tables = {LEADS: read_table(written(tmp_path, HEADER + b"\n=1+1,2018-01-01,p,o\n"))}
+    rejected = Rejected(tables)
+    rejected.add(tables[LEADS].rows[0], reason)
+    rejected.write(tmp_path / "errors")
+    with (tmp_path / "errors" / LEADS).open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["error_reason"].removeprefix("'") == reason
+    assert not row["error_reason"].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    assert row["mql_id"] == "=1+1", "it is to be imported again"
+
+
 def test_the_required_files_are_written_even_empty_so_that_the_folder_can_be_imported(
     tmp_path: Path, folder_of: Callable[..., Path]
 ) -> None:

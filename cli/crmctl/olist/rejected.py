@@ -7,6 +7,7 @@ from pathlib import Path
 from crmctl.olist.files import COLUMNS, REQUIRED, Row, Table
 
 LINE, REASON = "error_line", "error_reason"
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class Rejected:
@@ -56,4 +57,10 @@ class Rejected:
                 writer = csv.DictWriter(file, [*columns, LINE, REASON], extrasaction="ignore", restval="")
                 writer.writeheader()
                 for row in rows:
-                    writer.writerow(row.cells | {LINE: row.line, REASON: self._reasons[row]})
+                    writer.writerow(row.cells | {LINE: row.line, REASON: _no_formula(self._reasons[row])})
+
+
+def _no_formula(reason: str) -> str:
+    """A sentence that a spreadsheet does not run. The cells of the input are written back as they were, since they are
+    to be imported again; what runs there ran in the input."""
+    return f"'{reason}" if reason.startswith(FORMULA) else reason
