@@ -40,7 +40,8 @@ import pytest
 from chassis.settings import SERVICES
 from chassis.stack import databases
 from chassis.stack.databases import Passwords
-from chassis.stack.nats_server import ADMIN, NatsServer, configuration
+from chassis.stack.nats_accounts import ADMIN
+from chassis.stack.nats_server import NatsServer, configuration
 from chassis.stack.ports import HOST, free_ports
 from chassis.stack.postgres import INITDB_OPTIONS, Postgres
 

@@ -1,4 +1,4 @@
-"""The embedded NATS server with JetStream: one user per service, each limited to its own subjects."""
+"""The embedded NATS server with JetStream."""
 
 import asyncio
 import importlib.metadata
@@ -15,13 +15,11 @@ from typing import Any
 import nats
 from nats.errors import Error as NatsError
 
-from chassis.settings import SERVICES
 from chassis.stack import child
 from chassis.stack.errors import StackError
-from chassis.stack.names import inbox_prefix, stream, subjects
+from chassis.stack.nats_accounts import ADMIN, accounts
 from chassis.stack.ports import HOST
 
-ADMIN = "admin"
 START_SECONDS = 15.0
 STOP_STEPS = ((signal.SIGTERM, 1.5),)
 MAX_FILE_STORE_BYTES = 64 * 1024**3  # What all streams together may reserve; the disk is used only as they fill.
@@ -83,9 +81,6 @@ def configuration(host: str, port: int, store: Path, passwords: Mapping[str, str
     jetstream: dict[str, Any] = {"store_dir": str(store), "max_file_store": MAX_FILE_STORE_BYTES}
     if durable:
         jetstream["sync_interval"] = "always"
-    users: list[dict[str, Any]] = [{"user": ADMIN, "password": passwords[ADMIN]}]
-    for service in SERVICES:
-        users.append({"user": service, "password": passwords[service], "permissions": permissions(service)})
     return json.dumps(
         {
             "host": host,
@@ -93,34 +88,10 @@ def configuration(host: str, port: int, store: Path, passwords: Mapping[str, str
             "server_name": "crm",
             "max_payload": 4 * 1024 * 1024,
             "jetstream": jetstream,
-            "authorization": {"users": users},
+            "accounts": accounts(passwords),
         },
         indent=2,
     )
-
-
-def permissions(service: str) -> dict[str, Any]:
-    """What a service may do: publish its own facts, pull and acknowledge its own durables, read about streams.
-
-    Durables are named after the service that consumes: `service-desk` on the stream `crm-contracts`. Making streams and
-    durables is the administrator's; erasing one message of its own stream is the service's.
-    """
-    return {
-        "publish": {
-            "allow": [
-                subjects(service),
-                "$JS.API.INFO",
-                "$JS.API.STREAM.INFO.*",
-                f"$JS.API.STREAM.MSG.GET.{stream(service)}",
-                f"$JS.API.STREAM.MSG.DELETE.{stream(service)}",
-                f"$JS.API.CONSUMER.INFO.*.{service}",
-                f"$JS.API.CONSUMER.MSG.NEXT.*.{service}",
-                f"$JS.ACK.*.{service}.>",
-                f"$JS.ACK.*.*.*.{service}.>",  # The longer form of the same subject: domain and account come first.
-            ]
-        },
-        "subscribe": {"allow": [f"{inbox_prefix(service)}.>"]},
-    }
 
 
 async def _answers(url: str) -> bool:

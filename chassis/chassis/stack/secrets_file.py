@@ -9,7 +9,7 @@ from chassis.settings import SERVICES
 from chassis.stack.databases import Passwords
 from chassis.stack.errors import StackError
 from chassis.stack.folder import write_private
-from chassis.stack.nats_server import ADMIN
+from chassis.stack.nats_accounts import ADMIN
 
 # Other systems that the sample, the importer and the examples act as; anybody else gets tokens from `crmctl token`.
 SERVICE_ACCOUNTS = ("importer", "erp")
