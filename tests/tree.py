@@ -100,8 +100,9 @@ def image() -> FileDescriptorSet:
 @cache
 def contract() -> list[tuple[ServiceDescriptor, MethodDescriptor]]:
     """Every method of the suite, with the options of its contract understood."""
-    for name in ("chassis", *map(package, SERVICES)):
-        import_module(f"crm.{name}.v1.{name}_pb2")
+    for file in image().file:
+        if file.package.startswith("crm."):
+            import_module(file.name.removesuffix(".proto").replace("/", ".") + "_pb2")
     pool = descriptor_pool.Default()
     found = []
     for file in image().file:

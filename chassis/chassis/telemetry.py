@@ -7,6 +7,7 @@ links and by the attribute `crm.journey.id`.
 import json
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -40,6 +41,9 @@ SAGA = "crm.saga.kind"
 SAGA_STEP = "crm.saga.step"
 REASON = "crm.error.reason"
 REQUEST_ID = "crm.request.id"
+
+# What JSON leaves as it is and a terminal or a reader of lines does not: C1 controls, separators, directions of text.
+STEERING = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 _tracer = trace.get_tracer("crm")
 log = logging.getLogger("crm")
@@ -175,4 +179,4 @@ class _Json(logging.Formatter):
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(line, ensure_ascii=False))

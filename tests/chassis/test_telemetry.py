@@ -158,3 +158,16 @@ async def test_each_call_leaves_one_log_line_with_method_code_and_time(leads, ca
     ]
     assert all(line["ms"] >= 0 for line in lines)
     assert lines[1]["reason"] == "RECORD_NOT_FOUND"
+
+
+HOSTILE = ["a\nb", "a\r\n{}", "\x1b[2J", "\x9b31m", "a\u2028b", "\u202egnp", '"}\n{"level":"INFO', "\0"]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_a_value_in_a_log_line_neither_begins_another_line_nor_steers_a_terminal(hostile):
+    record = logging.LogRecord("crm", logging.INFO, "", 0, "said %s", (hostile,), None)
+    record.fields = {"reason": hostile}
+    line = telemetry._Json("leads").format(record)
+    assert len(line.splitlines()) == 1
+    assert not [one for one in line if not one.isprintable()]
+    assert (json.loads(line)["message"], json.loads(line)["reason"]) == (f"said {hostile}", hostile)
