@@ -85,3 +85,57 @@ def mutated(wire: bytes, chance: random.Random) -> bytes:
             found[at:at] = struct.pack("<I", chance.randrange(2**32))
         found = found or bytearray(b"\xff")
     return bytes(found)
+
+
+def spoiled(good: Message, chance: random.Random) -> Message:
+    """A copy of a message that would be taken, with one field of it, at any depth, given another value."""
+    made = type(good)()
+    made.CopyFrom(good)
+    inner: Any = made
+    for _ in range(DEPTH):
+        fields = list(inner.DESCRIPTOR.fields)
+        set_ones = [field for field, _ in inner.ListFields() if field.message_type and not field.is_repeated]
+        if not fields:
+            return made
+        if set_ones and chance.random() < 0.6:
+            inner = getattr(inner, chance.choice(set_ones).name)
+            continue
+        field = chance.choice(fields)
+        inner.ClearField(field.name)
+        _put(inner, field, chance, 2)
+        return made
+    return made
+
+
+def varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def damaged(wire: bytes, chance: random.Random) -> bytes:
+    """A good message with something around it that its schema does not have or a parser may stumble over."""
+    number = chance.randrange(1, 30)
+    return chance.choice([
+        wire + wire,  # every field twice
+        wire[: chance.randrange(len(wire) + 1)],
+        wire + varint(number << 3 | 2) + b"\x03\xff\xfe\xfd",  # no UTF-8 where a text may be
+        wire + b"".join(varint(number << 3 | kind) + b"\x01" * 8 for kind in (0, 1, 5)),  # other wire types
+        wire + varint(19_000 << 3) + b"\x01",  # a reserved number
+        wire + varint((2**29 - 1) << 3 | 2) + varint(100) + b"u" * 100,  # an unknown field
+        wire + varint(number << 3) + b"\xff" * 9 + b"\x7f",  # a number that does not end where it should
+        wire + varint(number << 3 | 2) + varint(2**62),  # a length beyond everything
+        wire + varint(number << 3 | 3) * 200,  # groups that open and never close
+        wire + nested(number, 300),
+        wire + varint(number << 3 | 2) + varint(0),
+        wire + (varint(number << 3 | 2) + b"\x00") * 20_000,  # empty values without end
+    ])  # fmt: skip
+
+
+def nested(number: int, levels: int) -> bytes:
+    found = b""
+    for _ in range(levels):
+        found = varint(number << 3 | 2) + varint(len(found)) + found
+    return found
