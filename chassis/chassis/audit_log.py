@@ -10,9 +10,10 @@ from crm.options.v1 import options_pb2
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from chassis.database import Database
+from chassis.database import AUDIT_ENTRY, OUTBOX, Database, audit_seal
 from chassis.errors import InvalidFields
 from chassis.events import message_class
+from chassis.records import names
 from chassis.seals import ENTRY, EVENT, FIRST, content_digest, metadata_digest, seal
 from chassis.work import Work
 
@@ -25,9 +26,12 @@ LIST = (
     " ORDER BY e.number DESC LIMIT 1) p ON s.kind = 'event'"
     " WHERE {} AND s.number < $1::bigint ORDER BY s.number DESC LIMIT $2::bigint"
 )
-EVENTS = "SELECT * FROM outbox WHERE id = any($1::uuid[])"
-ENTRIES = "SELECT * FROM audit_entry WHERE id = any($1::uuid[])"
-LINKS = "SELECT *, id::text AS row_id FROM audit_seal WHERE number > $1::bigint ORDER BY number LIMIT $2::bigint"
+EVENTS = f"SELECT {OUTBOX} FROM outbox WHERE id = any($1::uuid[])"
+ENTRIES = f"SELECT {AUDIT_ENTRY} FROM audit_entry WHERE id = any($1::uuid[])"
+LINKS = (
+    f"SELECT {names(audit_seal.columns.keys())}, id::text AS row_id FROM audit_seal"
+    " WHERE number > $1::bigint ORDER BY number LIMIT $2::bigint"
+)
 SEAL_AT = "SELECT seal FROM audit_seal WHERE number = $1::bigint"
 LAST = "SELECT max(number) AS last FROM audit_seal"
 ERASURES = "SELECT details->>'erasure' AS erasure FROM audit_entry WHERE kind = 'ERASED'"

@@ -1,8 +1,9 @@
 """Catching up: what the stream will not bring any more is read from the producer itself.
 
-The stream brings everything but in two cases. This database was restored to an earlier moment: the durable remembers
+The stream brings everything but in three cases. This database was restored to an earlier moment: the durable remembers
 what was acknowledged for what is gone. Or this service is new, and the beginning of the stream has expired. Both show
-before the first pull: the durable, or the stream's first message, is further than the mark kept here.
+before the first pull: the durable, or the stream's first message, is further than the mark kept here. Or this release
+listens to a type of event that an earlier one did not know, or did not react to, and passed over.
 """
 
 import asyncio
@@ -25,6 +26,8 @@ TRIES = 4  # of an event that fails
 BACKOFF_SECONDS = 0.2
 READ_SECONDS = 20.0
 READ = "crm.chassis.v1.EventLogService/ReadEvents"
+HEARD = "SELECT type FROM heard WHERE producer = $1::text"
+HEAR = "INSERT INTO heard (producer, type) SELECT $1::text, unnest($2::text[]) ON CONFLICT DO NOTHING"
 MARKED = "SELECT epoch, position FROM inbox_mark WHERE producer = $1::text"
 
 
@@ -36,7 +39,30 @@ class CatchUp:
 
     async def run(self) -> None:
         """Returns when nothing is missing. Raises the error tree if the producer cannot be asked: try again later."""
-        marked, brings_after = await self._marked(), await self._brings_after()
+        marked = await self._marked()
+        await self._close_gap(marked)
+        # Without a mark there was no earlier release: everything was read just now, or the stream brings it.
+        await self.hear(history=marked > 0)
+
+    async def hear(self, *, history: bool = True) -> None:
+        """Begins to listen to the types that are not heard yet; with `history` the producer is asked for what it said
+        of them before. What was applied already is not applied again."""
+        rows = await self._context.database.fetch(HEARD, [self._producer])
+        new = self._inbox.heard(self._producer) - {row["type"] for row in rows}
+        if not new or not upstream(self._producer):
+            return
+        after, marked = 0, await self._marked()
+        while history and (read := await self._read(after)):
+            of_new = [one for one in read if one.headers["ce-type"] in new]
+            for start in range(0, len(of_new), RUN):
+                await self._apply(of_new[start : start + RUN])
+            after = read[-1].position
+        await self._context.database.fetch(HEAR, [self._producer, sorted(new)])
+        if after:
+            await self._inbox.mark(self._producer, marked)  # the old events marked a place far back
+
+    async def _close_gap(self, marked: int) -> None:
+        brings_after = await self._brings_after()
         if marked >= brings_after or not upstream(self._producer):
             return
         log.warning("reading what %s said between %d and %d from itself", self._producer, marked, brings_after)
@@ -44,8 +70,12 @@ class CatchUp:
             read = await self._read(marked)
             if not read:
                 break
-            for start in range(0, len(read), RUN):
-                await self._apply(read[start : start + RUN])
+            known = self._inbox.heard(self._producer)
+            heard = [one for one in read if one.headers["ce-type"] in known]
+            if len(heard) < len(read):
+                await self._inbox.pass_over(self._producer, {one.headers["ce-type"] for one in read} - known)
+            for start in range(0, len(heard), RUN):
+                await self._apply(heard[start : start + RUN])
             marked = read[-1].position
         await self._inbox.mark(self._producer, max(marked, brings_after))
 
@@ -71,14 +101,12 @@ class CatchUp:
         return list(answer.events)
 
     async def _apply(self, run: Sequence[chassis_pb2.Event]) -> None:
-        wanted = [one for one in run if self._inbox.reacting(one.headers["ce-type"])]
         try:
-            events = [decode(dict(one.headers), one.payload, one.position) for one in wanted]
-            if events:
-                await self._inbox.apply_together(events)
+            events = [decode(dict(one.headers), one.payload, one.position) for one in run]
+            await self._inbox.apply_together(events)
         except Exception as failed:
-            log.info("a run of %d events is taken one by one: %s", len(wanted), failed or type(failed).__name__)
-            for one in wanted:
+            log.info("a run of %d events is taken one by one: %s", len(run), failed or type(failed).__name__)
+            for one in run:
                 await self._one(one)
 
     async def _one(self, one: chassis_pb2.Event) -> None:

@@ -6,6 +6,7 @@ whether the stream still brings everything this database lacks (catch_up).
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -18,9 +19,10 @@ from nats.js import JetStreamContext
 from chassis import telemetry
 from chassis.catch_up import CatchUp
 from chassis.errors import CrmError, DatabaseAway
-from chassis.events import Event, JunkEvent, decode, stream
+from chassis.events import Event, JunkEvent, decode, is_event, stream
 from chassis.inbox import Inbox, span
 from chassis.telemetry import log
+from chassis.values import is_uuid
 from chassis.work import Context
 
 BATCH = 200
@@ -29,6 +31,7 @@ PULL_SECONDS = 5.0
 MOST_DELIVERIES = 6
 BACKOFF_SECONDS = (0.2, 1, 3, 10, 30)
 IN_PROGRESS_SECONDS = 3.0
+HEAR_SECONDS = 60.0
 AWAY_SECONDS = 0.5  # between two looks for a database that is away
 
 T = TypeVar("T")
@@ -52,8 +55,10 @@ class Consumer:
         self._inbox, self._service, self._producer = inbox, context.service, producer
         self._committed = committed
         self._jetstream: JetStreamContext = client.jetstream()
+        self._heard = inbox.heard(producer)
         self._catch_up = CatchUp(inbox, context, producer, self._jetstream)
         self._stopping = False
+        self._heard_until = 0.0
         self.applied = self.failed = 0  # events, and tries that failed
 
     async def run(self) -> None:
@@ -66,6 +71,11 @@ class Consumer:
                     subscription = await self._jetstream.pull_subscribe_bind(
                         durable=self._service, stream=stream(self._producer)
                     )
+                    self._heard_until = time.monotonic() + HEAR_SECONDS
+                elif time.monotonic() > self._heard_until:
+                    # An older replica may have passed over what this one listens to.
+                    await self._catch_up.hear()
+                    self._heard_until = time.monotonic() + HEAR_SECONDS
                 batch = await subscription.fetch(BATCH, timeout=PULL_SECONDS)
             except (nats.errors.TimeoutError, TimeoutError):
                 continue
@@ -104,9 +114,30 @@ class Consumer:
         if self._stopping:
             for message in run:
                 await message.nak()
-        elif not await self._together(run):
-            for message in run:
+            return
+        heard = [message for message in run if not self._unheard(message)]
+        if heard and not await self._together(heard):
+            for message in heard:
                 await self._one(message)
+        if len(heard) < len(run):
+            await self._pass_over([message for message in run if self._unheard(message)])
+
+    def _unheard(self, message: Msg) -> bool:
+        """An event of a later release, or one that only a later release of this service reacts to."""
+        headers = message.headers or {}
+        whole = is_event(message.subject, self._producer) and is_uuid(headers.get("ce-id", ""))
+        return whole and headers.get("ce-type") == message.subject and message.subject not in self._heard
+
+    async def _pass_over(self, messages: list[Msg]) -> None:
+        """Left alone, not lost: the producer keeps them, and this database knows that it has not heard them."""
+        try:
+            await self._inbox.pass_over(self._producer, {message.subject for message in messages})
+        except DatabaseAway:
+            for message in messages:
+                await message.nak(delay=AWAY_SECONDS)
+            return
+        for message in messages:
+            await message.ack()
 
     async def _together(self, run: list[Msg]) -> bool:
         """A run of events in one transaction, which shares the cost of its commit. If anything in it fails, nothing

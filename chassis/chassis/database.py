@@ -29,8 +29,8 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.expression import BindParameter, ClauseElement
 
-from chassis.errors import DatabaseAway, FilterTooBroad
-from chassis.records import DIALECT
+from chassis.errors import DatabaseAway, DatabaseLost, FilterTooBroad
+from chassis.records import DIALECT, names
 from chassis.telemetry import client_span
 
 LOST: tuple[type[BaseException], ...] = (
@@ -165,6 +165,12 @@ inbox = Table(
     Column("event_id", UUID(as_uuid=False), primary_key=True),
     Column("receive_time", TIME, nullable=False),
 )
+heard = Table(  # the event types of which this database has taken in everything up to its mark, and goes on doing so
+    "heard",
+    SPINE,
+    Column("producer", Text, primary_key=True),
+    Column("type", Text, primary_key=True),
+)
 inbox_latest = Table(
     "inbox_latest",
     SPINE,
@@ -251,6 +257,9 @@ team = Table(
 
 # Of rows with `owner` and `team`: those within a reach, whose parameters `work.sight()` gives.
 IN_REACH = "(CAST(:everything AS boolean) OR owner = any(CAST(:me AS text[])) OR team = any(CAST(:teams AS text[])))"
+OUTBOX, DEAD_LETTER, SAGA, AUDIT_ENTRY = (
+    names(table.columns.keys()) for table in (outbox, dead_letter, saga, audit_entry)
+)
 
 
 class Query:
@@ -307,7 +316,7 @@ class Database:
         except LOST as lost:
             # A caller may fail with an OSError, or misuse a sound connection: that is no reason to wait for a server.
             if isinstance(lost, asyncpg.PostgresError) or connection.is_closed():
-                raise DatabaseAway() from lost
+                raise DatabaseLost() from lost
             raise
         finally:
             await self._pool.release(connection)
@@ -331,7 +340,7 @@ class Database:
         except TimeoutError:
             raise  # an OSError too, but it is the statement that took too long
         except LOST as lost:
-            raise DatabaseAway() from lost
+            raise DatabaseLost() from lost
         finally:
             connection.terminate()
 

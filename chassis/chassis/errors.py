@@ -127,6 +127,11 @@ class DatabaseAway(Unavailable):
     """The service cannot reach its database; try again in a moment."""
 
 
+class DatabaseLost(DatabaseAway):
+    """The connection to the database broke while the call was using it. If the call was to change something, it is not
+    known whether it did: repeat it with the same request id, or look."""
+
+
 class ServiceAway(Unavailable):
     """A service of the suite cannot be reached; try again in a moment."""
 

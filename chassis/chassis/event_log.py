@@ -12,6 +12,7 @@ from crm.chassis.v1 import chassis_pb2
 from chassis import telemetry
 from chassis.audit import INSERT as INSERT_ENTRY
 from chassis.audit import entry
+from chassis.database import DEAD_LETTER
 from chassis.errors import FailedPrecondition, RecordNotFound
 from chassis.events import decode, headers
 from chassis.filtering import digest, make_token, read_token
@@ -20,18 +21,18 @@ from chassis.outbox import READ
 from chassis.work import Work
 
 OPEN = (
-    "SELECT * FROM dead_letter WHERE settle_time IS NULL AND ($1::text = '' OR type = $1::text)"
+    f"SELECT {DEAD_LETTER} FROM dead_letter WHERE settle_time IS NULL AND ($1::text = '' OR type = $1::text)"
     " AND (create_time, event_id) > ($2::timestamptz, $3::uuid) ORDER BY create_time, event_id LIMIT $4::bigint"
 )
 BEGINNING = f"{datetime.min.replace(tzinfo=UTC).isoformat()} {UUID(int=0)}"
-ONE = "SELECT * FROM dead_letter WHERE event_id = $1::uuid"
+ONE = f"SELECT {DEAD_LETTER} FROM dead_letter WHERE event_id = $1::uuid"
 SETTLE = (
     "UPDATE dead_letter SET settle_time = now(), discard_reason = $2::text"
-    " WHERE event_id = $1::uuid AND settle_time IS NULL RETURNING *"
+    f" WHERE event_id = $1::uuid AND settle_time IS NULL RETURNING {DEAD_LETTER}"
 )
 FAILED = (
     "UPDATE dead_letter SET error = $2::text, trace_id = $3::text"
-    " WHERE event_id = $1::uuid AND settle_time IS NULL RETURNING *"
+    f" WHERE event_id = $1::uuid AND settle_time IS NULL RETURNING {DEAD_LETTER}"
 )
 PAGE = 50
 

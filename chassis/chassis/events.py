@@ -156,6 +156,20 @@ def payload_of(event: Message) -> bytes:
     return payload
 
 
+def types_of(producer: str) -> set[str]:
+    """The event types of a service that this release knows; none for a service without events."""
+    try:
+        module = import_module(f"crm.{package(producer)}.v1.events_pb2")
+    except ModuleNotFoundError:
+        return set()
+    return {message.full_name for message in module.DESCRIPTOR.message_types_by_name.values()}
+
+
+def is_event(type_name: str, producer: str) -> bool:
+    """Whether a service may call an event so, whichever release it runs."""
+    return bool(re.fullmatch(rf"crm\.{package(producer)}\.v1\.[A-Z][A-Za-z0-9]*", type_name))
+
+
 class JunkEvent(ValueError):
     """A message that is not one of our events."""
 

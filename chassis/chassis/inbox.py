@@ -5,7 +5,7 @@ every time becomes a dead letter.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 
 import asyncpg
@@ -13,7 +13,7 @@ import msgspec
 
 from chassis import telemetry
 from chassis.errors import DatabaseAway, DeadlineExceeded
-from chassis.events import Event, Keep, Reaction
+from chassis.events import Event, Keep, Reaction, types_of
 from chassis.identity import service_caller
 from chassis.values import is_uuid, new_id
 from chassis.work import Context, Work
@@ -38,6 +38,7 @@ MARK = (
     "INSERT INTO inbox_mark (producer, epoch, position) VALUES ($1::text, $2::uuid, $3::bigint)"
     " ON CONFLICT (producer) DO UPDATE SET epoch = excluded.epoch, position = excluded.position"
 )
+UNHEARD = "DELETE FROM heard WHERE producer = $1::text AND type = any($2::text[])"
 BURY = (
     "INSERT INTO dead_letter (event_id, type, subject, headers, payload, error, trace_id, deliveries, create_time)"
     " VALUES ($1::uuid, $2::text, $3::text, $4::jsonb, $5::bytea, $6::text, $7::text, $8::integer, now())"
@@ -66,6 +67,14 @@ class Inbox:
 
     def reacting(self, type_name: str) -> list[Reaction]:
         return [reaction for reaction in self.reactions if not reaction.types or type_name in reaction.types]
+
+    def heard(self, producer: str) -> set[str]:
+        """The event types of a producer that this release knows and reacts to."""
+        return {name for name in types_of(producer) if self.reacting(name)}
+
+    async def pass_over(self, producer: str, types: Iterable[str]) -> None:
+        """Notes that events of these types go by. Whichever release listens to them reads them from the producer."""
+        await self._context.database.fetch(UNHEARD, [producer, sorted(set(types))])
 
     async def apply(self, event: Event) -> bool:
         """Runs the reactions to one event in one transaction; False if it had been applied before. The caller opens its

@@ -14,12 +14,17 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from chassis.schema import ENVIRONMENT, SPINE, folder
 from chassis.settings import SERVICES, package, required, variable
 
 LOCK = 7_226_001  # one migration at a time in a database
+# Whoever waits for a table lets everybody else wait behind it: so it waits for a moment only, and begins again.
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
+TRIES = 30
+LOCKED_OUT = ("55P03", "40P01")  # lock_not_available, deadlock_detected
 
 
 def upgrade(connection: Connection, chain: str, versions: Path) -> None:
@@ -33,14 +38,28 @@ def upgrade(connection: Connection, chain: str, versions: Path) -> None:
 
 
 async def migrate(service: str, url: str) -> None:
+    """Both chains, each in a transaction of its own; calls go on meanwhile."""
     engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
     try:
-        async with engine.begin() as connection:
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
-            await connection.run_sync(upgrade, "spine", SPINE)
-            await connection.run_sync(upgrade, "service", folder(package(service)))
+        for chain, versions in (("spine", SPINE), ("service", folder(package(service)))):
+            await advance(engine, chain, versions)
     finally:
         await engine.dispose()
+
+
+async def advance(engine: AsyncEngine, chain: str, versions: Path) -> None:
+    """One chain to its newest revision. Raises DBAPIError, also if the tables are in use for longer than a minute."""
+    for attempt in range(TRIES):
+        try:
+            async with engine.begin() as connection:
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+                await connection.execute(text(LOCK_TIMEOUT))
+                await connection.run_sync(upgrade, chain, versions)
+            return
+        except DBAPIError as busy:
+            if getattr(busy.orig, "sqlstate", "") not in LOCKED_OUT or attempt == TRIES - 1:
+                raise
+        await asyncio.sleep(0.1)
 
 
 async def migrate_all() -> None:

@@ -12,7 +12,7 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from chassis.database import Database
+from chassis.database import OUTBOX, Database
 from chassis.errors import DatabaseAway
 from chassis.events import headers, stream
 from chassis.sealing import seal_entries, seal_rows
@@ -25,7 +25,7 @@ ACK_SECONDS = 5.0
 CHECK_SECONDS = 5.0  # how often the stream is asked whether it is still the one we know
 
 ALONE = "SELECT pg_try_advisory_xact_lock(7226002)"
-TAKE = "SELECT * FROM outbox WHERE position IS NULL ORDER BY id LIMIT $1::bigint FOR UPDATE SKIP LOCKED"
+TAKE = f"SELECT {OUTBOX} FROM outbox WHERE position IS NULL ORDER BY id LIMIT $1::bigint FOR UPDATE SKIP LOCKED"
 MARK = (
     "UPDATE outbox SET position = published.position"
     " FROM unnest($1::uuid[], $2::bigint[]) AS published(id, position) WHERE outbox.id = published.id"
@@ -43,7 +43,7 @@ AT = "SELECT id::text FROM outbox WHERE position = $1::bigint"
 FORGET = "UPDATE outbox SET position = NULL WHERE position > $1::bigint"
 RESET_MARK = "UPDATE relay_mark SET created = $2::text, last_position = $3::bigint WHERE stream = $1::text"
 WAITING = "SELECT count(*) AS waiting FROM (SELECT 1 FROM outbox WHERE position IS NULL LIMIT 10000) rows"
-READ = "SELECT * FROM outbox WHERE position > $1::bigint ORDER BY position LIMIT $2::bigint"
+READ = f"SELECT {OUTBOX} FROM outbox WHERE position > $1::bigint ORDER BY position LIMIT $2::bigint"
 
 
 class StreamRolledBack(Exception):

@@ -6,7 +6,7 @@ name, lists, dicts and nested dataclasses a JSONB column.
 
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import Enum
@@ -108,6 +108,12 @@ def _dump_money(value: Money | None) -> tuple[Any, ...]:
 
 def _load_money(amount: Any, currency: str | None) -> Money | None:
     return Money(amount=amount, currency=currency) if currency else None
+
+
+def names(columns: Iterable[str]) -> str:
+    """Columns for a SELECT or RETURNING, each by its name. A star would change its meaning under a prepared statement
+    when a migration adds a column, and Postgres refuses such a statement, behind a pooler for good."""
+    return ", ".join(f'"{column}"' for column in columns)
 
 
 def placeholders(casts: Sequence[str], first: int) -> str:

@@ -15,6 +15,7 @@ import asyncpg
 import msgspec
 
 from chassis import telemetry
+from chassis.database import SAGA
 from chassis.errors import CrmError, Unavailable
 from chassis.identity import service_caller
 from chassis.rpc_client import Neighbours
@@ -30,11 +31,11 @@ PASSING = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", 
 
 LEASE = (
     "UPDATE saga SET due_time = now() + make_interval(secs => $2::integer) WHERE id = $1::uuid AND step = 0"
-    " AND attempts = 0 AND due_time > now() RETURNING *"
+    f" AND attempts = 0 AND due_time > now() RETURNING {SAGA}"
 )
 DUE = (
     "UPDATE saga SET due_time = now() + make_interval(secs => $1::integer) WHERE id IN (SELECT id FROM saga"
-    " WHERE due_time <= now() ORDER BY due_time LIMIT 20 FOR UPDATE SKIP LOCKED) RETURNING *"
+    f" WHERE due_time <= now() ORDER BY due_time LIMIT 20 FOR UPDATE SKIP LOCKED) RETURNING {SAGA}"
 )
 ADVANCE = (
     "UPDATE saga SET step = step + 1, data = $3::jsonb, attempts = 0, error = ''"

@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 
-from chassis.database import audit_seal
+from chassis.database import AUDIT_ENTRY, OUTBOX, audit_seal
 from chassis.seals import ENTRY, EVENT, FIRST, content_digest, metadata_digest, seal
 
 BATCH = 500
@@ -24,11 +24,11 @@ ADD = (
 # A day is more than any transaction lasts: what is older is sealed, or waits for the look at all of it when a relay
 # begins.
 ENTRIES = (
-    "SELECT * FROM audit_entry e WHERE ($2::boolean OR record_time > now() - interval '1 day')"
+    f"SELECT {AUDIT_ENTRY} FROM audit_entry e WHERE ($2::boolean OR record_time > now() - interval '1 day')"
     " AND NOT EXISTS (SELECT FROM audit_seal s WHERE s.id = e.id) ORDER BY id LIMIT $1::bigint"
 )
 EVENTS = (
-    "SELECT * FROM outbox o WHERE position IS NOT NULL"
+    f"SELECT {OUTBOX} FROM outbox o WHERE position IS NOT NULL"
     " AND NOT EXISTS (SELECT FROM audit_seal s WHERE s.id = o.id) ORDER BY position LIMIT $1::bigint"
 )
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Table
 
 from chassis import database
-from chassis.records import Mapper, placeholders, sql_type
+from chassis.records import Mapper, names, placeholders, sql_type
 from chassis.values import id_of, is_uuid
 
 OUTBOX = [column.name for column in database.outbox.columns if column.name not in ("position", "salt", "erasure")]
@@ -27,8 +27,8 @@ def casts(table: Table, columns: list[str]) -> list[str]:
 @cache
 def insert_record(mapper: Mapper) -> str:
     values = placeholders(list(mapper.casts.values()), 1)
-    names = ", ".join(f'"{name}"' for name in mapper.columns)  # a field may be called like a word of SQL: `order`
-    return f"INSERT INTO {mapper.table.name} ({names}) VALUES ({values}) RETURNING 1"
+    # Quoted, since a field may be called like a word of SQL: `order`.
+    return f"INSERT INTO {mapper.table.name} ({names(mapper.columns)}) VALUES ({values}) RETURNING 1"
 
 
 @cache
@@ -94,7 +94,7 @@ def page(mapper: Mapper, conditions: list[str], after: str, owner: str, teams: s
 
     def select(*more: str) -> str:
         where = " AND ".join([*conditions, *before, *more]) or "true"
-        return f"SELECT * FROM {table} WHERE {where} ORDER BY id DESC LIMIT {limit}"
+        return f"SELECT {names(mapper.columns)} FROM {table} WHERE {where} ORDER BY id DESC LIMIT {limit}"
 
     if not owner:
         return select()

@@ -22,7 +22,7 @@ from chassis.errors import ExternalIdTaken, InvalidFields, RecordExists, RecordN
 from chassis.events import Event, message_class, payload_of
 from chassis.identity import Caller, Reach
 from chassis.lists import Page as Page
-from chassis.records import Mapper
+from chassis.records import Mapper, names
 from chassis.settings import package
 from chassis.values import ExternalId, Record, business_time, id_of, is_uuid, new_id, utc_now
 from chassis.writing import Kept, LostRace, Writing, external_ids
@@ -148,7 +148,10 @@ class Work:
             else f"{name} = ${number}::{mapper.casts[name]}"
             for number, (name, value) in enumerate(equal.items(), 1)
         ]
-        sql = f"SELECT * FROM {mapper.table.name} WHERE {' AND '.join(tests)} ORDER BY id LIMIT {MOST_FOUND}"
+        sql = (
+            f"SELECT {names(mapper.columns)} FROM {mapper.table.name}"
+            f" WHERE {' AND '.join(tests)} ORDER BY id LIMIT {MOST_FOUND}"
+        )
         return self.keep(kind, await self.context.database.fetch(sql, list(equal.values()), self.connection))
 
     async def by_external_ids(self, kind: type[R], keys: Iterable[ExternalId]) -> dict[ExternalId, R]:

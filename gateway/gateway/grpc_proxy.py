@@ -4,12 +4,15 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeAlias
 
 import grpc
+from google.protobuf import duration_pb2
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
+from grpc_status import rpc_status
 
-from gateway import limits
+from gateway import limits, problems
 from gateway.contract import Contract, Rpc
 from gateway.upstreams import Upstreams
 
@@ -65,14 +68,14 @@ def handler(rpc: Rpc, channel: grpc.aio.Channel | None) -> grpc.RpcMethodHandler
     shape = f"{'stream' if rpc.client_streaming else 'unary'}_{'stream' if rpc.server_streaming else 'unary'}"
     make: Callable[..., grpc.RpcMethodHandler] = getattr(grpc, f"{shape}_rpc_method_handler")
     if channel is None:
-        return make(not_configured(rpc))
+        return make(refused(rpc))
     call = getattr(channel, shape)(rpc.path)
-    largest = limits.BULK_MESSAGE_BYTES if rpc.bulk else limits.MESSAGE_BYTES
-    return make(answer_many(call) if rpc.server_streaming else answer_one(call, largest))
+    return make(answer_many(rpc, call) if rpc.server_streaming else answer_one(rpc, call))
 
 
-def answer_one(call: Any, largest: int) -> Callable[[Any, Context], Any]:
+def answer_one(rpc: Rpc, call: Any) -> Callable[[Any, Context], Any]:
     """Passes a call with one answer; its deadline is the caller's, at most the cap."""
+    largest = limits.BULK_MESSAGE_BYTES if rpc.bulk else limits.MESSAGE_BYTES
 
     async def answer(request: Any, context: Context) -> bytes:
         if isinstance(request, bytes) and len(request) > largest:
@@ -84,7 +87,7 @@ def answer_one(call: Any, largest: int) -> Callable[[Any, Context], Any]:
         try:
             reply = await upstream
         except grpc.aio.AioRpcError as error:
-            await fail(context, error)
+            await fail(context, error, rpc.upstream)
         await introduce(upstream, context)
         context.set_trailing_metadata(tuple(await upstream.trailing_metadata()))
         return reply
@@ -92,7 +95,7 @@ def answer_one(call: Any, largest: int) -> Callable[[Any, Context], Any]:
     return answer
 
 
-def answer_many(call: Any) -> Callable[[Any, Context], AsyncIterator[bytes]]:
+def answer_many(rpc: Rpc, call: Any) -> Callable[[Any, Context], AsyncIterator[bytes]]:
     """Passes a call with a stream of answers; a watch has no deadline but the caller's."""
 
     async def answer(request: Any, context: Context) -> AsyncIterator[bytes]:
@@ -103,19 +106,18 @@ def answer_many(call: Any) -> Callable[[Any, Context], AsyncIterator[bytes]]:
                 yield reply
             context.set_trailing_metadata(tuple(await upstream.trailing_metadata()))
         except grpc.aio.AioRpcError as error:
-            await fail(context, error)
+            await fail(context, error, rpc.upstream)
         finally:
             upstream.cancel()
 
     return answer
 
 
-def not_configured(rpc: Rpc) -> Callable[[Any, Context], Any]:
+def refused(rpc: Rpc) -> Callable[[Any, Context], Any]:
     """Refuses the calls of a service that is not running here."""
 
     async def answer(request: Any, context: Context) -> None:
-        text = f"the gateway has no UPSTREAM_{rpc.upstream.upper()}: that service is not running"
-        await context.abort(grpc.StatusCode.UNAVAILABLE, text)
+        await context.abort(grpc.StatusCode.UNAVAILABLE, problems.not_configured(rpc.upstream))
 
     async def answers(request: Any, context: Context) -> AsyncIterator[bytes]:
         await answer(request, context)
@@ -131,8 +133,16 @@ async def introduce(upstream: Any, context: Context) -> None:
         await context.send_initial_metadata(initial)
 
 
-async def fail(context: Context, error: grpc.aio.AioRpcError) -> None:
-    """Ends the call with the service's own status, details and trailing metadata."""
+async def fail(context: Context, error: grpc.aio.AioRpcError, upstream: str) -> None:
+    """Ends the call with the service's own status, details and trailing metadata; if the service broke off, with
+    UNAVAILABLE and a reason that says whether the call may have been executed."""
+    if broken := problems.broken_off(error, upstream):
+        reason, text = broken
+        status = status_pb2.Status(code=code_pb2.UNAVAILABLE, message=text)
+        status.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason, domain="crm"))
+        delay = duration_pb2.Duration(seconds=problems.RETRY_AFTER_SECONDS)
+        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+        await context.abort_with_status(rpc_status.to_status(status))
     await context.abort(error.code(), error.details() or "", tuple(error.trailing_metadata() or ()))
 
 

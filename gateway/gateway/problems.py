@@ -9,9 +9,9 @@ from google.rpc import error_details_pb2, status_pb2
 from gateway.json_text import render
 from gateway.wellknown import camel
 
-# HTTP status by gRPC code, as grpc-gateway maps them.
+# HTTP status by gRPC code, as grpc-gateway maps them. But what a service cancels may be tried again.
 STATUS = {
-    grpc.StatusCode.CANCELLED: 499,
+    grpc.StatusCode.CANCELLED: 503,
     grpc.StatusCode.UNKNOWN: 500,
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
@@ -28,10 +28,12 @@ STATUS = {
     grpc.StatusCode.DATA_LOSS: 500,
     grpc.StatusCode.UNAUTHENTICATED: 401,
 }
+UNKNOWN = "whether it did what was asked is not known: repeat the call with the same request id, or look"
+# gRPC's own words for a call that never left, since there was no connection.
+NEVER_LEFT = ("connections to all backends failing", "failed to connect to all addresses")
 # What to say for codes whose text, when a service did not choose it, would describe our inside.
 PLAIN = {
-    grpc.StatusCode.UNAVAILABLE: "the service {upstream} does not answer; try again",
-    grpc.StatusCode.DEADLINE_EXCEEDED: "the service {upstream} did not answer in time",
+    grpc.StatusCode.DEADLINE_EXCEEDED: f"the service {{upstream}} did not answer in time; {UNKNOWN}",
     grpc.StatusCode.INTERNAL: "the service {upstream} failed; the trace id finds the reason",
     grpc.StatusCode.UNKNOWN: "the service {upstream} failed; the trace id finds the reason",
 }
@@ -51,12 +53,14 @@ class Problem(Exception):
         violations: list[tuple[str, str]] | None = None,
         metadata: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
+        passing: bool = True,
     ) -> None:
+        """With `passing=False` a caller is not told to try again."""
         super().__init__(detail)
         self.status, self.reason, self.detail = status, reason, detail
         self.violations, self.metadata = violations or [], metadata or {}
         self.headers = dict(headers or {})
-        if status in (429, 503):
+        if status in (429, 503) and passing:
             self.headers.setdefault("retry-after", str(RETRY_AFTER_SECONDS))
         if status == 401:
             self.headers.setdefault("www-authenticate", 'Bearer realm="crm"')
@@ -100,12 +104,29 @@ def title(status: int) -> str:
     return "Client Closed Request" if status == 499 else HTTPStatus(status).phrase
 
 
+def not_configured(upstream: str) -> str:
+    return f"the service {upstream} is not part of this installation (the gateway has no UPSTREAM_{upstream.upper()})"
+
+
+def broken_off(error: grpc.aio.AioRpcError, upstream: str) -> tuple[str, str] | None:
+    """Reason and text if the service gave no answer of its own: either the call never left, or nobody knows."""
+    if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+        return None
+    if STATUS_DETAILS in dict(error.trailing_metadata() or ()):
+        return None
+    if (error.details() or "").startswith(NEVER_LEFT):
+        return "SERVICE_AWAY", f"the service {upstream} cannot be reached, so nothing was done; try again"
+    return "ANSWER_LOST", f"the service {upstream} broke off before it answered; {UNKNOWN}"
+
+
 def from_rpc(error: grpc.aio.AioRpcError, upstream: str, body_field: str) -> Problem:
     """What a service answered, with paths as the REST caller knows them (without the body's own field)."""
     code, text = error.code(), error.details() or ""
     # Said by our own side of the channel, which tells it from a quota only by its words.
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "message larger than max" in text:
         return Problem(400, "MESSAGE_TOO_LARGE", "the request or its answer is too large; ask for less at a time")
+    if broken := broken_off(error, upstream):
+        return Problem(503, *broken)
     trailing = dict(error.trailing_metadata() or ())
     reason, metadata, violations, headers = code.name, {}, [], {}
     if STATUS_DETAILS in trailing:

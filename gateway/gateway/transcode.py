@@ -13,7 +13,7 @@ from gateway import json_text, limits
 from gateway.codec import Codec, Values
 from gateway.contract import Rpc, Rule, is_output
 from gateway.limits import ClientGone
-from gateway.problems import Problem, from_rpc
+from gateway.problems import Problem, from_rpc, not_configured
 from gateway.query import Query, put
 from gateway.routes import BadContract, Template
 from gateway.scalars import Invalid
@@ -101,8 +101,7 @@ class Transcoder:
         limits.check_head(scope["headers"], len(scope["raw_path"]) + len(scope["query_string"]))
         seconds = limits.deadline(headers)
         if self._call is None:
-            setting = f"UPSTREAM_{self.rpc.upstream.upper()}"
-            raise Problem(503, "SERVICE_NOT_CONFIGURED", f"the gateway has no {setting}: that service is not running")
+            raise Problem(503, "SERVICE_NOT_CONFIGURED", not_configured(self.rpc.upstream), passing=False)
         told = metadata(headers, exchange.traceparent)  # who does not say who he is has no body read
         values = await self._values(scope, receive, headers, variables)
         call = self._call(self._request_class(**values), timeout=seconds, metadata=told)

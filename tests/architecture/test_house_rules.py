@@ -93,6 +93,20 @@ def test_nobody_writes_commit_as_sql():
     assert found == []
 
 
+def test_no_statement_takes_every_column_of_a_table():
+    """A migration that adds a column changes what such a statement answers while processes have it prepared."""
+    pattern = re.compile(r"RETURNING \*|(SELECT|,) ([a-z]\w*\.)?\*(?!(, now\(\))? FROM (\(|unnest\())")
+    # Of a subquery that names its columns a star takes just those.
+    derived = re.compile(r"(page|of_journey|person)\.\*")
+    found = [
+        f"{relative(path)}:{line}"
+        for path in (*modules(CHASSIS), *services_code())
+        for line, text in strings(path)
+        if pattern.search(derived.sub("", text))
+    ]
+    assert found == []
+
+
 def test_only_the_outbox_publishes():
     found = set()
     for path in (*modules(CHASSIS), *services_code()):

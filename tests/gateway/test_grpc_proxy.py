@@ -121,6 +121,29 @@ async def test_internal_and_unknown_methods_are_unimplemented_alike(gateway: Run
     assert gateway.world.seen == []
 
 
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED])
+async def test_a_call_whose_answer_was_lost_is_unavailable_and_says_that_it_may_have_been_executed(
+    gateway: Running, code: grpc.StatusCode
+) -> None:
+    gateway.world.fail("QualifyLead", code, "Socket closed")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await leads_pb2_grpc.LeadServiceStub(gateway.grpc).QualifyLead(leads_pb2.QualifyLeadRequest(name="leads/1"))
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert error_info(caught.value).reason == "ANSWER_LOST"
+
+
+async def test_a_call_that_never_left_is_unavailable_and_says_that_nothing_was_done(gateway: Running) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await gateway.grpc.unary_unary("/crm.sales.v1.SalesService/ListAccounts")(b"")
+    assert error_info(caught.value).reason == "SERVICE_AWAY"
+    assert "127.0.0.1" not in caught.value.details()  # the address stays secret
+
+
+def error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo:
+    raw = dict(error.trailing_metadata())["grpc-status-details-bin"]
+    return error_details_pb2.ErrorInfo.FromString(status_pb2.Status.FromString(raw).details[0].value)
+
+
 async def test_a_service_that_is_not_configured_is_unavailable(gateway: Running) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await gateway.grpc.unary_unary("/crm.marketing.v1.MarketingService/ListChannels")(b"")

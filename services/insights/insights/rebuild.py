@@ -11,7 +11,8 @@ from typing import Any
 
 import asyncpg
 from chassis.errors import Aborted, ResourceExhausted
-from chassis.events import Event, decode
+from chassis.events import Event, decode, types_of
+from chassis.records import names
 from chassis.settings import SERVICES, upstream
 from chassis.telemetry import log
 from chassis.work import Context
@@ -92,15 +93,15 @@ class Copy:
             await self._connection.execute(f"CREATE TEMP TABLE {table.name} (LIKE public.{table.name} INCLUDING ALL)")
 
     async def read(self) -> None:
-        """Applies what the outboxes hold and we have not applied yet."""
+        """Applies what the outboxes hold and we have not applied yet. What only a later release knows goes by."""
         for service, last in self._positions.items():
             after = max(0, last - OVERLAP)
-            while events := await self._ask(service, after):
-                await self._apply(events)
-                after = events[-1].position
+            while read := await self._ask(service, after):
+                await self._apply([_decoded(one) for one in read if one.headers["ce-type"] in types_of(service)])
+                after = read[-1].position
             self._positions[service] = max(last, after)
 
-    async def _ask(self, service: str, after: int) -> list[Event]:
+    async def _ask(self, service: str, after: int) -> list[chassis_pb2.Event]:
         """The next events of a service, none at the end; fewer at once from when an answer was too large."""
         while True:
             request = chassis_pb2.ReadEventsRequest(after=after, limit=self._at_once)
@@ -113,7 +114,7 @@ class Copy:
                     raise
                 self._at_once //= 10
                 continue
-            return [decode(dict(event.headers), event.payload, event.position) for event in answer.events]
+            return list(answer.events)
 
     async def _apply(self, events: list[Event]) -> None:
         async with self._connection.transaction():
@@ -167,11 +168,18 @@ class Copy:
                 raise SourcesRestless()
             for table in COMPARED:
                 await self._connection.execute(f"DELETE FROM public.{table.name}")
-                await self._connection.execute(f"INSERT INTO public.{table.name} SELECT * FROM pg_temp.{table.name}")
-            await self._connection.execute(
-                "INSERT INTO public.inbox SELECT * FROM pg_temp.inbox ON CONFLICT DO NOTHING"
-            )
+                await self._connection.execute(_copied(table))
+            await self._connection.execute(f"{_copied(database.inbox)} ON CONFLICT DO NOTHING")
             await self._connection.execute("DELETE FROM public.inbox WHERE event_id = any($1::uuid[])", list(unread))
+
+
+def _copied(table: Table) -> str:
+    columns = names(table.columns.keys())
+    return f"INSERT INTO public.{table.name} ({columns}) SELECT {columns} FROM pg_temp.{table.name}"
+
+
+def _decoded(event: chassis_pb2.Event) -> Event:
+    return decode(dict(event.headers), event.payload, event.position)
 
 
 def _digest_of(tables: dict[str, str]) -> str:

@@ -5,6 +5,7 @@ by the newest version of its record. Which entries belong to a customer is found
 """
 
 from chassis.database import IN_REACH, TIME, Query, listed, record_columns
+from chassis.records import names
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Numeric, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
@@ -161,15 +162,17 @@ LAST_EVENTS = Query(
         ") last GROUP BY account"
     )
 )
+ENTRY = names(timeline.columns.keys())
 AFTER = "(t.event_time, t.event_id) > (CAST(:after_time AS timestamptz), CAST(:after_id AS uuid))"
 PAGE_OF = "ORDER BY t.event_time, t.event_id LIMIT CAST(:size AS bigint)"
 TIMELINE = Query(
     text(
-        f"SELECT * FROM ((SELECT t.* FROM timeline t WHERE t.account = CAST(:account AS text) AND t.account <> ''"
+        f"SELECT {ENTRY} FROM ("
+        f"(SELECT {ENTRY} FROM timeline t WHERE t.account = CAST(:account AS text) AND t.account <> ''"
         f"  AND {AFTER} AND {TOLD} {PAGE_OF})"
-        " UNION ALL (SELECT of_journey.* FROM unnest(CAST(:journeys AS uuid[])) AS mine(journey_id) CROSS JOIN LATERAL"
-        f"  (SELECT t.* FROM timeline t WHERE t.journey_id = mine.journey_id AND t.account = ''"
-        f"  AND {AFTER} AND {TOLD} {PAGE_OF})"
+        f" UNION ALL (SELECT of_journey.* FROM unnest(CAST(:journeys AS uuid[])) AS mine(journey_id) CROSS JOIN LATERAL"
+        f"  (SELECT {ENTRY} FROM timeline t WHERE t.journey_id = mine.journey_id AND t.account = ''"
+        f"   AND {AFTER} AND {TOLD} {PAGE_OF})"
         f" of_journey)) t {PAGE_OF}"
     )
 )
