@@ -1,6 +1,7 @@
 """Brings schemas up to date.
 
-`python -m chassis.migrate leads` uses DATABASE_URL_OWNER or DATABASE_URL, `--all` DATABASE_URL_<SERVICE>_OWNER.
+`python -m chassis.migrate leads` uses DATABASE_URL_OWNER or DATABASE_URL; `--all` DATABASE_URL_<SERVICE>_OWNER of each
+service of this installation (SERVICES).
 
 Uses a connection of its own as the owner role. A service's data role gets its rights by the owner's default
 privileges; it can change no structure.
@@ -18,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from chassis.schema import ENVIRONMENT, SPINE, folder
-from chassis.settings import SERVICES, package, required, variable
+from chassis.settings import SERVICES, installed, package, required, variable
 
 LOCK = 7_226_001  # one migration at a time in a database
 # Whoever waits for a table lets everybody else wait behind it: so it waits for a moment only, and begins again.
@@ -63,7 +64,7 @@ async def advance(engine: AsyncEngine, chain: str, versions: Path) -> None:
 
 
 async def migrate_all() -> None:
-    for service in SERVICES:
+    for service in installed():
         await migrate(service, required(f"{variable('DATABASE_URL', service)}_OWNER"))
 
 

@@ -22,6 +22,17 @@ def stop(sentence: str) -> None:
     sys.exit(sentence)
 
 
+def installed(text: str | None = None) -> tuple[str, ...]:
+    """The services of this installation, from the setting SERVICES (`directory,leads,sales`); all without it. Ends the
+    process if it names something else, or lacks directory, which knows the people."""
+    chosen = {name.strip() for name in (os.environ.get("SERVICES", "") if text is None else text).split(",")} - {""}
+    if unknown := sorted(chosen - set(SERVICES)):
+        stop(f"SERVICES: there is no service {unknown[0]}; there are {', '.join(SERVICES)}.")
+    if chosen and "directory" not in chosen:
+        stop("SERVICES: directory belongs to every installation; it knows the people and their roles.")
+    return tuple(name for name in SERVICES if name in chosen or not chosen)
+
+
 def required(name: str) -> str:
     value = os.environ.get(name, "")
     if not value:

@@ -1,6 +1,7 @@
-"""Makes the streams and durables of all services: `python -m chassis.streams [service …]` with an admin's NATS_URL.
+"""Makes streams and durables: `python -m chassis.streams [service …]` with an admin's NATS_URL.
 
-A service itself may only publish its own subjects and pull its own durables.
+Streams of all services there are, so that nobody waits for one that comes later; durables of the given ones, else of
+this installation's (SERVICES). A service itself may only publish its own subjects and pull its own durables.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from nats.js.errors import NotFoundError
 
 from chassis import members
 from chassis.events import Reaction, reactions_of, stream
-from chassis.settings import SERVICES, package, required
+from chassis.settings import SERVICES, installed, package, required
 
 MAX_AGE_SECONDS = 90 * 86400
 MAX_BYTES = 8 * 1024**3
@@ -81,7 +82,7 @@ async def _durable(jetstream: JetStreamContext, service: str, producer: str) -> 
 
 
 def main() -> None:
-    services = tuple(sys.argv[1:]) or SERVICES
+    services = tuple(sys.argv[1:]) or installed()
     asyncio.run(make(required("NATS_URL"), services))
 
 

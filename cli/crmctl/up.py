@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from chassis.settings import SERVICES, installed
 from chassis.stack.errors import StackError
 from chassis.stack.starter import Options, Stack
 from rich.console import Console
@@ -26,10 +27,11 @@ def up(
     http_port: Annotated[int, typer.Option(envvar="HTTP_PORT", min=0, max=65535, help="REST; 0 is any.")] = 8080,
     grpc_port: Annotated[int, typer.Option(envvar="GRPC_PORT", min=0, max=65535, help="gRPC; 0 is any.")] = 9090,
     sample: Annotated[bool, typer.Option(envvar="SAMPLE", help="Load a sample company into an empty suite.")] = True,
+    services: Annotated[str, typer.Option(envvar="SERVICES", help="Which, as directory,leads,sales; else all.")] = "",
 ) -> None:
     """Start Postgres, NATS, every service and the gateway; stop them with Ctrl-C. The data stays."""
     try:
-        asyncio.run(serve(Stack(Options(data_dir, http_port, grpc_port), _say), sample))
+        asyncio.run(serve(Stack(Options(data_dir, http_port, grpc_port, installed(services)), _say), sample))
     except StackError as problem:
         raise Problem(str(problem)) from None
 
@@ -58,7 +60,9 @@ async def _start(stack: Stack, sample: bool) -> None:
     began = time.monotonic()
     addresses = await stack.start()
     client = connect(data_dir=stack.folder.path)
-    if sample:
+    if sample and set(stack.options.services) != set(SERVICES):
+        _say("No sample company: its story needs every service.")
+    elif sample:
         await asyncio.to_thread(_load_sample, client, stack.folder.path / "sample.unfinished")
     _introduce(addresses, stack.folder.path, client)
     _say(f"ready {addresses['http']} after {time.monotonic() - began:.1f} s")

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from chassis.settings import SERVICES, package, variable
@@ -39,9 +39,9 @@ class Addresses:
     services_admin: dict[str, str]
 
     @classmethod
-    def choose(cls, http_port: int, grpc_port: int) -> "Addresses":
+    def choose(cls, http_port: int, grpc_port: int, services: Sequence[str] = SERVICES) -> "Addresses":
         """The two public ports as given (0 is any), everything else on free ones; all are different."""
-        any_http, any_grpc, postgres_port, nats_port, *rest = free_ports(7 + 2 * len(SERVICES), {http_port, grpc_port})
+        any_http, any_grpc, postgres_port, nats_port, *rest = free_ports(7 + 2 * len(services), {http_port, grpc_port})
         free = [f"{HOST}:{port}" for port in rest]
         return cls(
             http=f"{HOST}:{http_port or any_http}",
@@ -51,8 +51,8 @@ class Addresses:
             sink=free[2],
             postgres_port=postgres_port,
             nats_port=nats_port,
-            services=dict(zip(SERVICES, free[3::2], strict=True)),
-            services_admin=dict(zip(SERVICES, free[4::2], strict=True)),
+            services=dict(zip(services, free[3::2], strict=True)),
+            services_admin=dict(zip(services, free[4::2], strict=True)),
         )
 
     @property
@@ -81,11 +81,11 @@ class Plan:
 
 
 def build(folder: DataFolder, addresses: Addresses, stores: Stores, known: Secrets) -> Plan:
-    """The plan of the whole suite."""
+    """The plan of the services that have an address."""
     common = _environment() | _telemetry(addresses) | _identity(addresses)
     upstreams = {variable("UPSTREAM", service): address for service, address in addresses.services.items()}
     programs = []
-    for service in SERVICES:
+    for service in addresses.services:
         neighbours = {name: at for name, at in upstreams.items() if name != variable("UPSTREAM", service)}
         told = {
             "DATABASE_URL": stores.urls[service],
@@ -110,7 +110,9 @@ def build(folder: DataFolder, addresses: Addresses, stores: Stores, known: Secre
         "OTEL_SERVICE_NAME": "gateway",
     }  # fmt: skip
     programs.append(Program("gateway", _module("gateway"), gateway, addresses.gateway_admin))
-    return Plan(tools=_tools(folder, addresses), preparations=_preparations(stores), services=programs)
+    return Plan(
+        tools=_tools(folder, addresses), preparations=_preparations(stores, addresses.services), services=programs
+    )
 
 
 def _tools(folder: DataFolder, addresses: Addresses) -> list[Program]:
@@ -123,9 +125,10 @@ def _tools(folder: DataFolder, addresses: Addresses) -> list[Program]:
     ]
 
 
-def _preparations(stores: Stores) -> list[Program]:
+def _preparations(stores: Stores, services: Iterable[str]) -> list[Program]:
+    own = _environment() | {"SERVICES": ",".join(services)}
     owners = {f"{variable('DATABASE_URL', service)}_OWNER": url for service, url in stores.owner_urls.items()}
-    migrate, streams = _environment() | owners, _environment() | {"NATS_URL": stores.nats_admin_url}
+    migrate, streams = own | owners, own | {"NATS_URL": stores.nats_admin_url}
     return [
         Program("migrate", (sys.executable, "-m", "chassis.migrate", "--all"), migrate, ""),
         Program("streams", (sys.executable, "-m", "chassis.streams"), streams, ""),

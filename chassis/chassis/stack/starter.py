@@ -25,11 +25,12 @@ PlanBuilder = Callable[[DataFolder, Addresses, Stores, Secrets], Plan]
 
 @dataclass(frozen=True)
 class Options:
-    """What a person chooses. Port 0 is any free one."""
+    """What a person chooses. Port 0 is any free one; `services` are those to run."""
 
     data_dir: Path
     http_port: int = 8080
     grpc_port: int = 9090
+    services: tuple[str, ...] = SERVICES
 
 
 class Stack:
@@ -48,7 +49,7 @@ class Stack:
         self._require_public_ports()
         known = Secrets.load(self.folder.secrets)
         await asyncio.to_thread(SigningKey.of, self.folder)  # Made before the issuer and crmctl could both make one.
-        self._addresses = Addresses.choose(self.options.http_port, self.options.grpc_port)
+        self._addresses = Addresses.choose(self.options.http_port, self.options.grpc_port, self.options.services)
         postgres, nats = self.servers(known, self._addresses, os.environ)
         stores = _stores(postgres, nats, known, os.environ)
         plan = self._plan(self.folder, self._addresses, stores, known)
@@ -60,7 +61,7 @@ class Stack:
             await supervisor.start()
         if postgres is not None:
             await databases.ensure(
-                postgres.url, {service: known.databases[service] for service in _without_url(os.environ)}
+                postgres.url, {service: known.databases[service] for service in self._without_url(os.environ)}
             )
         self._say("Preparing databases and streams ...")
         await together(self._finish(program) for program in plan.preparations)
@@ -131,16 +132,15 @@ class Stack:
     ) -> tuple[Postgres | None, NatsServer | None]:
         """The servers that nobody gave us."""
         postgres = nats = None
-        if _without_url(env):
+        if self._without_url(env):
             postgres = Postgres(self.folder.postgres, at.postgres_port, known.postgres, self.folder.log("postgres"))
         if not env.get("NATS_URL"):
             nats = NatsServer(self.folder.nats, at.nats_port, known.nats, self.folder.log("nats-server"))
         return postgres, nats
 
-
-def _without_url(env: Mapping[str, str]) -> list[str]:
-    """The services whose database the environment does not give."""
-    return [service for service in SERVICES if not env.get(variable("DATABASE_URL", service))]
+    def _without_url(self, env: Mapping[str, str]) -> list[str]:
+        """The services whose database the environment does not give."""
+        return [service for service in self.options.services if not env.get(variable("DATABASE_URL", service))]
 
 
 def _stores(postgres: Postgres | None, nats: NatsServer | None, known: Secrets, env: Mapping[str, str]) -> Stores:

@@ -166,7 +166,7 @@ def _field(item: FieldDescriptor) -> Callable[[Any], Any]:
     name = item.name
     if item.enum_type is not None:
         names = {value.number: value.name for value in item.enum_type.values if value.number}  # zero: not set
-        return lambda record: names.get(getattr(record, name), "")
+        return lambda record: names.get(number := getattr(record, name), str(number or ""))  # of a later release: 7
     if item.message_type is not None and item.message_type.full_name == MONEY:
         return lambda record: _amount(record, name)
     if item.message_type is not None:

@@ -107,7 +107,8 @@ def _text(owner: Any, item: FieldDescriptor) -> str:
     if item.is_repeated:
         return ", ".join(map(str, value))
     if item.enum_type is not None:
-        name = item.enum_type.values_by_number[value].name if value in item.enum_type.values_by_number else ""
+        known = item.enum_type.values_by_number.get(value)
+        name = known.name if known else str(value)  # a value of a later release is told by its number
         return "" if name.endswith("_UNSPECIFIED") else name
     if item.message_type is None:
         return str(value) if value else ""

@@ -9,6 +9,7 @@ import json
 import random
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +51,7 @@ class Customers:
         self.given_up = asyncio.Event()
         self.surprises: list[str] = []
         self.stories = self.answered = self.retried = 0
+        self.passing: Counter[str] = Counter()  # what was tried again, by status and reason
 
     async def prepare(self) -> None:
         """The people the stories are about."""
@@ -163,7 +165,9 @@ class Customers:
                 answer = await self._call("POST", line["path"], query, headers, line["body"])
             except ConnectionFailed:
                 answer = None
-            if answer is not None and answer.status not in PASSING:
+            if answer is None or answer.status in PASSING:
+                self.passing[said(answer)] += 1
+            else:
                 line |= {"answered": time.time(), "status": answer.status, "answer": answer.json()}
                 self.answered += 1
                 self.retried += line["attempts"] > 1
@@ -192,3 +196,12 @@ class Customers:
         if time.monotonic() - self._minted > TOKEN_SECONDS or not self._token:
             self._token, self._minted = self._mint("users/admin"), time.monotonic()
         return await self._server.call(method, path, query, {"authorization": f"Bearer {self._token}", **headers}, body)
+
+
+def said(answer: Any) -> str:
+    """What an answer that is asked for again was: `503 SERVICE_AWAY`, or that there was none."""
+    if answer is None:
+        return "no connection"
+    reason = answer.json().get("reason", "") if "json" in answer.headers.get("content-type", "") else ""
+    waits = "" if "retry-after" in answer.headers or answer.status not in (429, 503) else " without Retry-After"
+    return f"{answer.status} {reason}{waits}"

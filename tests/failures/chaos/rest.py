@@ -5,7 +5,6 @@ import sys
 import time
 
 import asyncpg
-from chassis.settings import SERVICES
 from failures.chaos.stage import Stage, connect_nats
 
 WAITING = (
@@ -20,11 +19,11 @@ async def at_rest(stage: Stage, seconds: float) -> None:
     await stage.ready()
     end, quiet = time.monotonic() + seconds, 0
     client = await connect_nats(stage.nats_url)
-    connections = {service: await asyncpg.connect(stage.database_url(service)) for service in SERVICES}
+    connections = {service: await asyncpg.connect(stage.database_url(service)) for service in stage.options.services}
     try:
         while quiet < 2 and time.monotonic() < end:
             left = sum([await connection.fetchval(WAITING) for connection in connections.values()])
-            for service in SERVICES:
+            for service in stage.options.services:
                 for durable in await client.jetstream().consumers_info(f"crm-{service}"):
                     left += (durable.num_pending or 0) + (durable.num_ack_pending or 0)
             quiet = 0 if left else quiet + 1

@@ -50,9 +50,14 @@ class Stage(Stack):
     `mutants` names services that run with a defect of failures.mutants.
     """
 
-    def __init__(self, data_dir: Path, mutants: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        mutants: Mapping[str, str] = MappingProxyType({}),
+        services: tuple[str, ...] = SERVICES,
+    ) -> None:
         self._mutants = mutants
-        super().__init__(Options(data_dir, 0, 0), say=lambda _: None, plan=self._proxied)
+        super().__init__(Options(data_dir, 0, 0, services), say=lambda _: None, plan=self._proxied)
         self.links: dict[tuple[str, str], Proxy] = {}
         self.known: Secrets | None = None
         self._stores: Stores | None = None
