@@ -155,7 +155,9 @@ async def test_a_service_waits_for_its_own_migrations_and_then_serves(backend, i
     await migrate.migrate("leads", database.owner_url)
     async with process(backend, issuer, database, PYTHONPATH=release.python_path) as readiness:
         said = await until(refusal(readiness), "it says why it does not serve")
-        assert said == f"the schema's service tables are at 0001, the code needs {release.revision} (run the migrations)"
+        assert (
+            said == f"the schema's service tables are at 0001, the code needs {release.revision} (run the migrations)"
+        )
         await release.run("-m", "chassis.migrate", "leads", DATABASE_URL_OWNER=database.owner_url)
         await until(served(readiness), "it serves")
 
