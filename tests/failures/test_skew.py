@@ -80,10 +80,7 @@ class Upgrade:
         self.seen.restarts += await switch(self.stage, release, *names)
 
     async def migrate(self, service: str) -> None:
-        assert self.stage._stores
-        await self.release.run(
-            "-m", "chassis.migrate", service, DATABASE_URL_OWNER=self.stage._stores.owner_urls[service]
-        )
+        await self.release.run("-m", "chassis.migrate", service, DATABASE_URL_OWNER=self.stage.owner_url(service))
 
     async def look(self, step: str, lead: str) -> None:
         """What consumers made of everything so far."""
@@ -127,10 +124,10 @@ async def producer_ahead(up: Upgrade) -> str:
 
 
 async def all_ahead(up: Upgrade, lead: str) -> None:
-    assert up.stage.nats_url
     await up.release.run("-m", "chassis.streams", NATS_URL=up.stage.nats_url)
     await up.switch(up.release, "sales", "insights", "gateway")
     await up.rest("known method", "POST", f"/v1/{lead}:praise", words="still great")
+    await up.rest("change after the upgrade", "PATCH", f"/v1/{lead}", note="told after the upgrade")
     await up.look("all ahead", lead)
     up.seen.differing = await insights_equal(up.stage, repair=False)
     # Before a step back nothing may stand in a state that the older code cannot read.
@@ -235,5 +232,5 @@ async def test_the_new_method_works_for_everybody_after_the_upgrade(seen):
     assert (status, lead["state"]) == (200, "PRAISED")
 
 
-async def test_insights_equals_a_rebuild_after_the_upgrade(seen):
+async def test_insights_equals_a_rebuild_once_the_record_has_changed_after_the_upgrade(seen):
     assert seen.differing == []

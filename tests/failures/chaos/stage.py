@@ -122,6 +122,11 @@ class Stage(Stack):
         """The superuser's, past the proxies."""
         return databases.in_database(self.postgres.url, service)
 
+    def owner_url(self, service: str) -> str:
+        """The one that migrates, past the proxies."""
+        assert self._stores
+        return self._stores.owner_urls[service]
+
     @property
     def postgres(self) -> Postgres:
         return self.children["postgres"]

@@ -1,7 +1,7 @@
 """The next release: a copy of this tree in which leads can do one thing more, with everything such a change brings.
 
 A field of a record, a field of an event, an event, a value of an enum, a method with its request, columns, a table and
-an index in an expand migration, and a reaction of sales to the new event. `VALUES` are what the next release writes.
+an index in an expand migration, and a reaction of sales to the new event.
 """
 
 import os
@@ -19,9 +19,11 @@ PRAISE = "/crm.leads.v1.LeadService/PraiseLead"
 PRAISED = "crm.leads.v1.LeadPraised"
 PRAISED_STATE = 8
 
+LEADS_PROTO, EVENTS_PROTO = "proto/crm/leads/v1/leads.proto", "proto/crm/leads/v1/events.proto"
+DOMAIN, TABLES = "services/leads/leads/domain.py", "services/leads/leads/tables.py"
 # File, what stands there, what the next release puts in front of it.
 EDITS = [
-    ("proto/crm/leads/v1/leads.proto", "  // Reads what the company asks of its leads.\n", """\
+    (LEADS_PROTO, "  // Reads what the company asks of its leads.\n", """\
   // Writes down what was said well of a lead.
   rpc PraiseLead(PraiseLeadRequest) returns (Lead) {
     option (google.api.http) = {
@@ -31,15 +33,15 @@ EDITS = [
     option (crm.options.v1.permission) = "leads.write";
   }
 """),
-    ("proto/crm/leads/v1/leads.proto", "  }\n  // The resource name, `leads/{uuid}`.\n", """\
+    (LEADS_PROTO, "  }\n  // The resource name, `leads/{uuid}`.\n", """\
     // Somebody said something good.
     PRAISED = 8;
 """),
-    ("proto/crm/leads/v1/leads.proto", "  // Field 90 is kept for `custom`: company-defined fields.\n}\n\n// What the", """\
+    (LEADS_PROTO, "  // Field 90 is kept for `custom`: company-defined fields.\n}\n\n// What the", """\
   // What friends call it.
   string nickname = 36;
 """),
-    ("proto/crm/leads/v1/leads.proto", "// Asks for a lead.\n", """\
+    (LEADS_PROTO, "// Asks for a lead.\n", """\
 // Asks to write down praise.
 message PraiseLeadRequest {
   // The lead's name.
@@ -51,7 +53,7 @@ message PraiseLeadRequest {
 }
 
 """),
-    ("proto/crm/leads/v1/events.proto", "// A lead will not buy.\n", """\
+    (EVENTS_PROTO, "// A lead will not buy.\n", """\
 // Something good was said of a lead.
 message LeadPraised {
   // The lead.
@@ -63,21 +65,21 @@ message LeadPraised {
 }
 
 """),
-    ("proto/crm/leads/v1/events.proto", "}\n\n// Something good", """\
+    (EVENTS_PROTO, "}\n\n// Something good", """\
   // How sure one is, in per cent.
   int32 confidence = 4;
 """),
-    ("services/leads/leads/domain.py", "\n\nOPEN = ", "\n    PRAISED = 8"),
-    ("services/leads/leads/domain.py", "})\n\n\nclass CallOutcome", ", State.PRAISED"),
-    ("services/leads/leads/domain.py", "\n    def normalise(", '    nickname: str = ""\n'),
-    ("services/leads/leads/domain.py", "    def disqualify(", '''\
+    (DOMAIN, "\n\nOPEN = ", "\n    PRAISED = 8"),
+    (DOMAIN, "})\n\n\nclass CallOutcome", ", State.PRAISED"),
+    (DOMAIN, "\n    def normalise(", '    nickname: str = ""\n'),
+    (DOMAIN, "    def disqualify(", '''\
     def praise(self, words: str, at: datetime) -> "LeadPraised":
         self._require_open()
         self.state = State.PRAISED
         return LeadPraised(lead=self, words=words, event_time=at)
 
 '''),
-    ("services/leads/leads/domain.py", "@dataclass(frozen=True, kw_only=True)\nclass LeadDisqualified:", '''\
+    (DOMAIN, "@dataclass(frozen=True, kw_only=True)\nclass LeadDisqualified:", '''\
 @dataclass(frozen=True, kw_only=True)
 class LeadPraised:
     lead: Lead
@@ -86,8 +88,10 @@ class LeadPraised:
 
 
 '''),
-    ("services/leads/leads/domain.py", "\n\n\n@dataclass(frozen=True, kw_only=True)\nclass LeadPraised", "\n    confidence: int = 80"),
-    ("services/leads/leads/tables.py", '    info={"collection": "leads"},', '    Column("nickname", Text, nullable=False, server_default=""),\n'),
+    (DOMAIN, "\n\n\n@dataclass(frozen=True, kw_only=True)\nclass LeadPraised", "\n    confidence: int = 80"),
+    (TABLES, '    info={"collection": "leads"},', """\
+    Column("nickname", Text, nullable=False, server_default=""),
+"""),
     ("services/leads/leads/rpc.py", "    async def DisqualifyLead(", '''\
     async def PraiseLead(self, request: leads_pb2.PraiseLeadRequest, work: Work) -> Lead:
         lead = await work.get(Lead, request.name)
