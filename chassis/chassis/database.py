@@ -1,7 +1,8 @@
 """The database of one service: a pool, compiled statements, and the tables every service has.
 
 Statements are composed with SQLAlchemy Core, compiled once and run on asyncpg. The pool does not reset connections
-when they come back (a round trip each time), so nothing session-scoped may run on it.
+when they come back (a round trip each time), so nothing session-scoped may run on it. So a pooler that gives each
+transaction another connection (PgBouncer) may stand in between, if it keeps prepared statements.
 """
 
 import asyncio
@@ -29,7 +30,8 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.expression import BindParameter, ClauseElement
 
-from chassis.errors import DatabaseAway, DatabaseLost, FilterTooBroad
+from chassis import pooler
+from chassis.errors import DatabaseAway, DatabaseLost, FilterTooBroad, PoolerBetween
 from chassis.records import DIALECT, names
 from chassis.telemetry import client_span
 
@@ -280,18 +282,29 @@ class Query:
 class Database:
     """The pool. Losing the server is told as DatabaseAway within a second."""
 
-    def __init__(self, url: str, size: int) -> None:
-        self._url, self._size = url, size
+    def __init__(self, url: str, size: int, direct_url: str = "") -> None:
+        """`direct_url` leads past a pooler that `url` leads through."""
+        self._url, self._size, self._direct_url = url, size, direct_url or url
         self._pool: asyncpg.Pool | None = None
         self.epoch = ""
 
     async def open(self) -> None:
+        """Opens the pool. Raises PoolerForgets, and what says that the server is away."""
+
         async def keep(connection: asyncpg.Connection) -> None:
             """In place of the round trip that resets a connection on release."""
 
         self._pool = await asyncpg.create_pool(
-            self._url, min_size=2, max_size=self._size, reset=keep, command_timeout=30, timeout=ACQUIRE_SECONDS
+            self._url,
+            min_size=2,
+            max_size=self._size,
+            reset=keep,
+            command_timeout=30,
+            timeout=ACQUIRE_SECONDS,
+            max_cacheable_statement_size=0,  # no limit: what is not cached is unnamed, and no pooler keeps that
         )
+        async with self._pool.acquire() as connection:
+            await pooler.check(connection)
         self.epoch = str(await self._pool.fetchval("SELECT id FROM epoch ORDER BY id DESC LIMIT 1"))
 
     async def close(self) -> None:
@@ -330,12 +343,16 @@ class Database:
     @asynccontextmanager
     async def session(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection outside of the pool, for long work that needs session state such as temporary tables. Its
-        times are in UTC; it is closed at the end, whatever happened."""
+        times are in UTC; it is closed at the end, whatever happened. PoolerBetween if a pooler would share it."""
         try:
-            connection = await asyncpg.connect(self._url, timeout=ACQUIRE_SECONDS, server_settings={"timezone": "UTC"})
+            connection = await asyncpg.connect(
+                self._direct_url, timeout=ACQUIRE_SECONDS, server_settings={"timezone": "UTC"}
+            )
         except LOST_OR_LATE as lost:
             raise DatabaseAway() from lost
         try:
+            if await pooler.between(connection):
+                raise PoolerBetween()
             yield connection
         except TimeoutError:
             raise  # an OSError too, but it is the statement that took too long

@@ -132,6 +132,11 @@ class DatabaseLost(DatabaseAway):
     known whether it did: repeat it with the same request id, or look."""
 
 
+class PoolerBetween(FailedPrecondition):
+    """This needs a connection to Postgres of its own, and DATABASE_URL leads through a pooler: the service lacks the
+    setting DATABASE_URL_DIRECT."""
+
+
 class ServiceAway(Unavailable):
     """A service of the suite cannot be reached; try again in a moment."""
 

@@ -84,7 +84,7 @@ class Process:
 
     def __init__(self, service: Service, settings: Settings, provider: TracerProvider) -> None:
         self._service, self._settings, self._provider = service, settings, provider
-        self._database = Database(settings.database_url, settings.pool_size)
+        self._database = Database(settings.database_url, settings.pool_size, settings.database_url_direct)
         self._members = members.Members(self._database, settings.bootstrap_admin)
         self._neighbours = Neighbours(Credentials(settings))
         self.context = Context(

@@ -64,6 +64,7 @@ class Settings:
     read_limit: int = 10_000
     system_read_alarm: int = 100_000
     system_read_limit: int = 1_000_000
+    database_url_direct: str = ""  # past a pooler; needed only behind one
 
     @classmethod
     def read(cls) -> "Settings":
@@ -88,6 +89,7 @@ class Settings:
             read_limit=int(get("READ_LIMIT", "10000")),
             system_read_alarm=int(get("SYSTEM_READ_ALARM", "100000")),
             system_read_limit=int(get("SYSTEM_READ_LIMIT", "1000000")),
+            database_url_direct=get("DATABASE_URL_DIRECT", ""),
         )
 
 

@@ -98,6 +98,9 @@ def build(folder: DataFolder, addresses: Addresses, stores: Stores, known: Secre
             "BOOTSTRAP_ADMIN": BOOTSTRAP_ADMIN,
             "OTEL_SERVICE_NAME": service,
         }
+        # Past a pooler, if the given database is behind one.
+        if direct := os.environ.get(f"{variable('DATABASE_URL', service)}_DIRECT"):
+            told["DATABASE_URL_DIRECT"] = direct
         # Files belong to contracts; a company's own place for them is a setting and wins.
         files = {"FILES_URL": os.environ.get("FILES_URL") or folder.files.as_uri()} if service == "contracts" else {}
         programs.append(
