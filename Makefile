@@ -13,7 +13,7 @@ GRPC_PORT ?= 9090
 SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup paths generate run test fuzz chaos check format lock openapi docs revision new-service clean
+.PHONY: help setup paths generate run test fuzz chaos pgbouncer check format lock openapi docs revision new-service clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ fuzz: generate ## every operation with nonsense, for some minutes (FUZZ_EXAMPLES
 
 chaos: generate ## the suite under load and faults, then the checker: make chaos SECONDS=600 SEED=7
 	@cd tests && ../$(BIN)/python -m failures.chaos.run --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+pgbouncer: setup ## a PgBouncer for the tests that want one (Debian; needs the right to install)
+	@tests/failures/deploys/install_pgbouncer.sh $(BIN)/pgbouncer
 
 check: generate ## format, lint, types, contracts, generated files, architecture
 	@$(BIN)/ruff format --check .
