@@ -222,3 +222,11 @@ async def test_a_refused_token_is_counted_and_audited_in_bounds_without_the_toke
     assert 'crm_tokens_refused_total{reason="missing"} 1' in metrics
     said = caplog.text + metrics + "".join(row["details"] for row in rows)
     assert not [token for token in forged if token.split(".")[1] in said or token.split(".")[2] in said]
+
+
+@pytest.mark.parametrize("subject", ["services/mallory", "services/", "services/leads/x", "services/Leads", "services"])
+async def test_only_the_services_of_the_suite_are_believed_to_be_services(leads, issuer, subject):
+    """A client of the issuer may be called anything; the rights of a service are for those that there are."""
+    error = await refused(leads, issuer.token(subject))
+    assert error.metadata["reason"] == "CALLER_UNKNOWN"
+    assert await listed(leads, by="services/sales")
