@@ -165,11 +165,11 @@ class Consumer:
         with span(event):
             try:
                 if last and not await self._patiently(self._bury_ahead, message):
-                    await message.term()  # the last try was made before
+                    await self._finish(message)  # the last try was made before
                     return
                 await self._patiently(self._inbox.apply, event)
                 if last:
-                    await self._inbox.exhume(event.id)
+                    await self._patiently(self._inbox.exhume, event.id)
                 await message.ack()
                 self.applied += 1
                 return
@@ -203,12 +203,20 @@ class Consumer:
         """A dead letter; the stream goes on."""
         try:
             await self._inbox.bury(_headers(message), message.data, _deliveries(message), error, trace_id)
-            await self._inbox.mark(self._producer, message.metadata.sequence.stream)
         except Exception as away:
             log.error("a dead letter could not be kept; it is delivered again", exc_info=away)
             await message.nak(delay=5)
             return
         log.error("an event on %s is a dead letter: %s", message.subject, error)
+        await self._finish(message)
+
+    async def _finish(self, message: Msg) -> None:
+        """Done with: neither delivered again nor read again by a process that catches up when it begins."""
+        try:
+            await self._inbox.mark(self._producer, message.metadata.sequence.stream)
+        except DatabaseAway:
+            await message.nak(delay=5)
+            return
         await message.term()
 
 

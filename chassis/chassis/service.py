@@ -248,10 +248,11 @@ class Process:
         lines += [f"crm_volume_alarms_total {self._volume.alarms}"]
         lines += [f"crm_events_applied_total {sum(consumer.applied for consumer in self._consumers)}"]
         lines += [f"crm_events_failed_total {sum(consumer.failed for consumer in self._consumers)}"]
+        with contextlib.suppress(DatabaseAway):
+            lines += [f"crm_dead_letters_open {await self._inbox.dead_letters()}"]
         if self._relay:
             with contextlib.suppress(DatabaseAway):  # the other counts are worth telling then, too
                 lines += [f"crm_outbox_waiting {await self._relay.waiting()}"]
-                lines += [f"crm_dead_letters_open {await self._inbox.dead_letters()}"]
         return "\n".join(lines) + "\n"
 
     async def drain(self) -> None:
