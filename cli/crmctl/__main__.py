@@ -20,6 +20,8 @@ COMMANDS = {
     "audit": "crmctl.audit",
     "insights": "crmctl.insights",
     "ops": "crmctl.ops",
+    "backup": "crmctl.backup",
+    "restore": "crmctl.restore",
 }
 
 

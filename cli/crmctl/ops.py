@@ -10,7 +10,6 @@ import typer
 from crmctl.local import local_stack
 from crmctl.options import DataDir
 from crmctl.problem import Problem
-from crmctl.terminal import one_line
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -33,7 +32,7 @@ def reconcile(
     (DATABASE_URL_<SERVICE>) and of NATS with an administrator's login (NATS_URL); those of a local suite are known.
     Exit code 1 if anything is listed.
     """
-    from crmctl.reconciliation import Lost, lost_events
+    from crmctl.reconciliation import Lost, lost_events, tell
 
     database, nats_url = _addresses(service, data_dir)
 
@@ -41,15 +40,11 @@ def reconcile(
         return [one async for one in lost_events(service, database, nats_url)]
 
     found = asyncio.run(listed())
-    for one in found:
-        if as_json:
+    if as_json:
+        for one in found:
             typer.echo(json.dumps(vars(one)))
-        else:
-            typer.echo(one_line(f"{one.time[:19]}  {one.type:<22} {one.subject:<52} by {one.actor}"))
-    if not as_json:
-        typer.echo(
-            f"{len(found):,} events about {len({one.subject for one in found}):,} records" if found else "nothing"
-        )
+    else:
+        tell(found)
     if found:
         raise typer.Exit(1)
 

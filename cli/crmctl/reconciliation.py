@@ -1,15 +1,17 @@
 """What a service's stream has and its outbox has not."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import asyncpg
 import nats
+import typer
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from crmctl.problem import Problem
+from crmctl.terminal import one_line
 
 _BATCH = 500
 _SECONDS = 5
@@ -25,6 +27,14 @@ class Lost:
     subject: str
     time: str
     actor: str
+
+
+def tell(lost: Sequence[Lost]) -> None:
+    """A line for each, then how many."""
+    for one in lost:
+        typer.echo(one_line(f"{one.time[:19]}  {one.type:<22} {one.subject:<52} by {one.actor}"))
+    records = len({one.subject for one in lost})
+    typer.echo(f"{len(lost):,} events about {records:,} records" if lost else "nothing")
 
 
 async def lost_events(service: str, database_url: str, nats_url: str) -> AsyncIterator[Lost]:

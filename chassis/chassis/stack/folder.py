@@ -44,6 +44,18 @@ class DataFolder:
             raise StackError(f"{self.path} is in use by another running stack: stop that one, or {_CHOOSE}.") from None
         self._lock = lock
 
+    @property
+    def in_use(self) -> bool:
+        """Whether somebody holds the lock: a suite runs here."""
+        try:
+            with (self.path / "lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return False
+        return False
+
     def close(self) -> None:
         """Give the lock back; the address book of a stack that no longer runs goes with it."""
         if self._lock is not None:

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,16 +54,10 @@ class Stack:
         postgres, nats = self.servers(known, self._addresses, os.environ)
         stores = _stores(postgres, nats, known, os.environ)
         plan = self._plan(self.folder, self._addresses, stores, known)
-        self._say("Starting Postgres and NATS ..." if postgres or nats else "Using the given servers ...")
         tools = Supervisor([self._service(program) for program in plan.tools], self._say, self._publish)
-        servers = Supervisor([one for one in (postgres, nats) if one is not None], self._say, self._publish)
-        for supervisor in (tools, servers):
-            self._below.append(supervisor)
-            await supervisor.start()
-        if postgres is not None:
-            await databases.ensure(
-                postgres.url, {service: known.databases[service] for service in self._without_url(os.environ)}
-            )
+        self._below.append(tools)
+        await tools.start()
+        await self._start_servers(postgres, nats, known)
         self._say("Preparing databases and streams ...")
         await together(self._finish(program) for program in plan.preparations)
         self._services = Supervisor([self._service(program) for program in plan.services], self._say, self._publish)
@@ -71,6 +66,30 @@ class Stack:
         self._say(f"Waiting for {len(plan.services)} processes to be ready ...")
         await together(supervisor.ready() for supervisor in (tools, self._services))
         return self.address_book()
+
+    @asynccontextmanager
+    async def stores(self) -> AsyncIterator[Stores]:
+        """Only what the services stand on, with their databases made, for work on the data while none of them runs.
+        Raises StackError."""
+        self.folder.open()
+        try:
+            known = Secrets.load(self.folder.secrets)
+            self._addresses = Addresses.choose(0, 0, self.options.services)
+            postgres, nats = self.servers(known, self._addresses, os.environ)
+            await self._start_servers(postgres, nats, known)
+            yield _stores(postgres, nats, known, os.environ)
+        finally:
+            await self.stop()
+
+    async def _start_servers(self, postgres: Postgres | None, nats: NatsServer | None, known: Secrets) -> None:
+        self._say("Starting Postgres and NATS ..." if postgres or nats else "Using the given servers ...")
+        servers = Supervisor([one for one in (postgres, nats) if one is not None], self._say, self._publish)
+        self._below.append(servers)
+        await servers.start()
+        if postgres is not None:
+            await databases.ensure(
+                postgres.url, {service: known.databases[service] for service in self._without_url(os.environ)}
+            )
 
     async def stop(self) -> None:
         """Services first, while what they need still runs; then tools and servers. Within 10 s, and nothing is left."""

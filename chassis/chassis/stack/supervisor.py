@@ -7,7 +7,7 @@ from asyncio.subprocess import Process
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from chassis.stack import child
 from chassis.stack.errors import StackError
@@ -20,6 +20,7 @@ READY_SECONDS = 60.0
 LOG_CHECK_SECONDS = 10.0
 
 Say = Callable[[str], None]
+Result = TypeVar("Result")
 
 
 class Child(Protocol):
@@ -147,14 +148,14 @@ class Supervisor:
                 child.trim(one.log)
 
 
-async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+async def together(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
     """Run all at once; when one fails the others are cancelled, and awaited, before its exception goes on."""
     try:
         async with asyncio.TaskGroup() as group:
-            for one in work:
-                group.create_task(one)
+            tasks = [group.create_task(one) for one in work]
     except BaseExceptionGroup as problems:
         raise problems.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 async def _until_ready(service: Service) -> None:

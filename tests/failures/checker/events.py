@@ -21,7 +21,18 @@ async def check_events(opened: Opened, findings: Findings) -> None:
         _numbered(producer, rows, findings)
         for consumer in await opened.jetstream.consumers_info(f"crm-{producer}"):
             await _taken_in(producer, consumer, rows, opened, findings)
+    if not opened.named:
+        await _caused(opened, findings)
     await _at_rest(opened, findings)
+
+
+async def _caused(opened: Opened, findings: Findings) -> None:
+    """Nobody took in an event that nobody told. (After one service alone was restored, somebody has.)"""
+    told = {row["id"] for producer in opened.databases for row in await opened.rows(producer, OUTBOX)}
+    for consumer in opened.databases:
+        for row in await opened.rows(consumer, "SELECT event_id::text AS id FROM inbox"):
+            if row["id"] not in told:
+                findings.orphans.append(f"{consumer} took in event {row['id']}, which no outbox has")
 
 
 async def _stream(opened: Opened, name: str) -> dict[int, str]:

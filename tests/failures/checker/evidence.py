@@ -20,6 +20,8 @@ class Evidence:
     databases: dict[str, str]
     nats_url: str
     named: frozenset[str] = frozenset()  # subjects that reconciliation listed after a restore
+    # The moment (seconds since 1970) of the backup that all was restored from: what was answered later may be gone.
+    cut: float = float("inf")
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["Opened"]:
@@ -31,7 +33,7 @@ class Evidence:
             client = await nats.connect(self.nats_url)
             stack.push_async_callback(client.close)
             calls = [json.loads(line) for line in self.journal.read_text().splitlines()]
-            yield Opened(calls, connections, client.jetstream(), set(self.named))
+            yield Opened(calls, connections, client.jetstream(), set(self.named), self.cut)
 
 
 @dataclass
@@ -42,6 +44,7 @@ class Opened:
     databases: dict[str, asyncpg.Connection]
     jetstream: JetStreamContext
     named: set[str]
+    cut: float = float("inf")
 
     async def rows(self, service: str, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         """The rows; none if the service is no part of what is checked."""
@@ -66,6 +69,7 @@ class Findings:
     events: int = 0
     effects: int = 0
     excused: int = 0  # named by reconciliation
+    beyond: int = 0  # acknowledged writes that the cut did not reach
 
     @property
     def all(self) -> list[str]:

@@ -1,7 +1,11 @@
-"""The client's journal against the databases: what was acknowledged is there once, what was not, at most once."""
+"""The client's journal against the databases: what was acknowledged is there once, what was not, at most once.
+
+After everything was restored from a backup: what was acknowledged before its cut is there; of what came later each call
+is there or not, none by half, and none without the calls of its story that were answered before it.
+"""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 
 from failures.checker.evidence import Findings, Opened
 
@@ -21,14 +25,42 @@ READ_AGAIN = {"convert"}
 async def check_writes(opened: Opened, findings: Findings) -> None:
     tables = {name: await opened.all(*place) for name, place in PLACES.items()}
     answered = {call["n"]: call for call in opened.calls if call["answered"] is not None}
+    stories: dict[str, list[tuple[dict, bool]]] = defaultdict(list)
     for call in opened.calls:
         if call["repeat_of"] is not None:
             _same_answer(call, answered, findings)
         elif call["status"] == 200:
             findings.writes += 1
-            for name, verb in _made(call):
-                _there(name, verb, call, tables, opened, findings)
+            made = [one for one in _made(call) if one[0].partition("/")[0] in tables]
+            missing = [said for name, verb in made if (said := _missing(name, verb, call, tables, opened, findings))]
+            _judge(call, len(made), missing, opened, findings)
+            if made:
+                stories[call["story"]].append((call, not missing))
+    for calls in stories.values():
+        _in_order(calls, findings)
     _once(tables, opened, findings)
+
+
+def _judge(call: dict, made: int, missing: list[str], opened: Opened, findings: Findings) -> None:
+    if call["answered"] < opened.cut:
+        findings.lost += missing
+    elif len(missing) == made:
+        findings.beyond += made > 0
+    elif missing:
+        findings.lost += [f"call {call['n']} came after the cut and is half there: {said}" for said in missing]
+
+
+def _in_order(calls: list[tuple[dict, bool]], findings: Findings) -> None:
+    """A story's calls were made one after the other, in several services: of those the first ones are there."""
+    absent = None
+    for call, there in sorted(calls, key=lambda pair: pair[0]["n"]):
+        if not there:
+            absent = absent or call
+        elif absent:
+            findings.lost.append(
+                f"story {call['story']}: call {call['n']} {call['path']} is there, but not call {absent['n']}"
+                f" {absent['path']}, which was answered before it was made"
+            )
 
 
 def _made(call: dict) -> list[tuple[str, str]]:
@@ -39,17 +71,17 @@ def _made(call: dict) -> list[tuple[str, str]]:
     return [(call["answer"]["name"], verb)] if "name" in call["answer"] else []
 
 
-def _there(name: str, verb: str, call: dict, tables: dict, opened: Opened, findings: Findings) -> None:
+def _missing(name: str, verb: str, call: dict, tables: dict, opened: Opened, findings: Findings) -> str:
+    """What is not as the call's answer said."""
     collection, _, key = name.partition("/")
-    if collection not in tables:
-        return
     row = tables[collection].get(key)
     if name in opened.named:
         findings.excused += 1
     elif row is None:
-        findings.lost.append(f"{name}: call {call['n']} {call['path']} was acknowledged, but there is no such record")
+        return f"{name}: call {call['n']} {call['path']} was acknowledged, but there is no such record"
     elif verb in AFTER and row["state"] not in AFTER[verb]:
-        findings.lost.append(f"{name}: call {call['n']} :{verb} was acknowledged, but it is {row['state']}")
+        return f"{name}: call {call['n']} :{verb} was acknowledged, but it is {row['state']}"
+    return ""
 
 
 def _same_answer(call: dict, answered: dict, findings: Findings) -> None:
