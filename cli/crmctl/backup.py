@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from chassis.settings import SERVICES
 from chassis.stack.errors import StackError
 
 from crmctl.backups.manifest import Manifest
@@ -19,6 +20,7 @@ app = typer.Typer(add_completion=False)
 def backup(
     context: typer.Context,
     to: Annotated[Path | None, typer.Option(help="The folder to make; it must not exist yet.")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="A service that this installation does not have.")] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Back up all databases and files while the suite works; `crmctl restore` brings them back.
@@ -34,7 +36,8 @@ def backup(
     from crmctl.backups.progress import bars
 
     async def made() -> Manifest:
-        async with to_read(data_dir) as installation:
+        services = [service for service in SERVICES if service not in (without or [])]
+        async with to_read(data_dir, services) as installation:
             with bars() as progress:
                 return await make(installation, to.absolute(), progress)
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import statistics
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from chassis.settings import SERVICES
+from crmctl.backups.cut import Cut, cut
 from crmctl.backups.manifest import Manifest
 from failures.chaos.journal import Journal, lines
 from failures.chaos.load import Customers
@@ -21,6 +23,8 @@ from failures.checker import Evidence, Findings, check
 
 WORKERS = 4
 BEFORE, DURING, AFTER = 150, 60, 60  # calls answered
+CUTS = 20
+LONGEST_PAUSE_SECONDS = 5.0  # a call waits 10 by default
 LOAD_SECONDS = 150.0
 REST_SECONDS = 120.0
 
@@ -33,6 +37,8 @@ class Restored:
     folder: Path
     manifest: Manifest
     documents: dict[str, bytes]  # contracts that were submitted before the cut, as PDF
+    pauses: list[float]  # seconds, of cuts that were taken under load besides
+    uncaused: list[str]  # what these showed without its cause
 
     @property
     def cut(self) -> float:
@@ -53,7 +59,9 @@ async def restored(tmp_path_factory) -> AsyncIterator[Restored]:
             backup = asyncio.create_task(crmctl("backup", "--to", folder / "backup", "--data-dir", folder / "first"))
             await asyncio.wait([backup])
             print(backup.result())
-            await answered(customers, customers.answered + DURING)
+            target = customers.answered + DURING
+            pauses, uncaused = await cuts(stage)
+            await answered(customers, target)
         manifest = Manifest.read(folder / "backup")
         cut = datetime.fromisoformat(manifest.cut_time).timestamp()
         calls = [call for call in lines(folder / "journal.jsonl") if call["status"] == 200 and call["answered"] < cut]
@@ -61,7 +69,7 @@ async def restored(tmp_path_factory) -> AsyncIterator[Restored]:
         documents = {name: await pdf(stage, name) for name in submitted}
     print(await crmctl("restore", "--from", folder / "backup", "--data-dir", folder / "second"))
     async with running(folder / "second") as stage:
-        yield Restored(stage, folder, manifest, documents)
+        yield Restored(stage, folder, manifest, documents, pauses, uncaused)
 
 
 @contextlib.asynccontextmanager
@@ -99,6 +107,26 @@ async def answered(customers: Customers, count: int) -> None:
             await asyncio.sleep(0.05)
 
 
+async def cuts(stage: Stage) -> tuple[list[float], list[str]]:
+    """The pauses of cuts under load, and what their snapshots show without its cause."""
+    pauses, uncaused = [], []
+    for _ in range(CUTS):
+        async with cut(stage.installation(*SERVICES).databases) as moment:
+            pauses.append(moment.pause_seconds)
+            told = {id for service in SERVICES for id in await ids(moment, service, "SELECT id FROM outbox")}
+            leads = await ids(moment, "leads", "SELECT 'leads/' || id FROM leads")
+            for service in SERVICES:
+                taken = await ids(moment, service, "SELECT event_id FROM inbox")
+                uncaused += [f"{service} took in {id}" for id in taken - told]
+            converted = await ids(moment, "sales", "SELECT lead FROM accounts WHERE lead <> ''")
+            uncaused += [f"an account came of {lead}" for lead in converted - leads]
+    return pauses, uncaused
+
+
+async def ids(moment: Cut, service: str, sql: str) -> set[str]:
+    return {str(row[0]) for row in await moment.snapshots[service].connection.fetch(sql)}
+
+
 async def crmctl(*arguments: object) -> str:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "crmctl", *map(str, arguments)),
@@ -116,6 +144,14 @@ async def pdf(stage: Stage, contract: str) -> bytes:
         answer = await client.get(f"{stage.address_book()['http']}/v1/{contract}/pdf", headers=headers)
     assert answer.status_code == 200, answer.text
     return answer.content
+
+
+@pytest.mark.timeout(600)
+async def test_no_cut_under_load_shows_an_effect_without_its_cause(restored):
+    assert restored.uncaused == []
+    median, longest = statistics.median(restored.pauses), max(restored.pauses)
+    print(f"{CUTS} cuts: writers waited {median * 1000:.0f} ms, at most {longest * 1000:.0f} ms")
+    assert longest < LONGEST_PAUSE_SECONDS
 
 
 @pytest.mark.timeout(600)

@@ -37,7 +37,7 @@ class Tool:
     def __init__(self, name: str, url: str, *arguments: str) -> None:
         """`url` empty: the program talks to no server."""
         self.name, self._arguments = name, list(arguments)
-        self._env = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+        self._env = dict(os.environ)
         if url:
             address, password = without_password(url)
             self._arguments += ["-d", address]

@@ -29,7 +29,9 @@ def store(url: str) -> ObjectStore:
 async def copy_out(url: str, folder: Path, copied: Callable[[int], None]) -> tuple[list[StoredFile], list[str]]:
     """Copies all files into `folder`: what was copied, and which of them do not hold what their name promises.
 
-    `copied` is told the bytes of each. Raises Problem if the store cannot be read."""
+    `copied` is told the bytes of each. No URL, no files. Raises Problem if the store cannot be read."""
+    if not url:
+        return [], []
     source, places = store(url), asyncio.Semaphore(_AT_ONCE)
 
     async def one(path: str) -> StoredFile | None:

@@ -29,15 +29,15 @@ class Installation:
 
 
 @asynccontextmanager
-async def to_read(data_dir: Path | None) -> AsyncIterator[Installation]:
-    """One to back up; it may be at work."""
+async def to_read(data_dir: Path | None, services: Sequence[str]) -> AsyncIterator[Installation]:
+    """One whose `services` are to be backed up; it may be at work."""
     folder = DataFolder(data_dir or DEFAULT)
-    if (given := _given(SERVICES)) is not None:
+    if (given := _given(services)) is not None:
         yield given
     elif folder.in_use:
         stack = local_stack(folder.path)
         assert stack is not None
-        databases = {service: _owner_url(service) or stack.database_url(service) for service in SERVICES}
+        databases = {service: stack.database_url(service) for service in services}
         yield Installation(databases, os.environ.get("NATS_URL") or stack.nats_url, _files_url(folder))
     elif folder.secrets.exists():
         async with _servers_of(folder, lambda _: None) as found:
@@ -73,7 +73,8 @@ def _given(services: Sequence[str]) -> Installation | None:
         return None
     missing = [service for service in services if service not in named]
     if missing:
-        raise Problem(f"The setting {variable('DATABASE_URL', missing[0])}_OWNER is missing: the others are given.")
+        name = f"{variable('DATABASE_URL', missing[0])}_OWNER"
+        raise Problem(f"The setting {name} is missing; others are given. (A backup may be --without {missing[0]}.)")
     files_url = os.environ.get("FILES_URL", "")
     if "contracts" in services and not files_url:
         raise Problem("The setting FILES_URL is missing: where contracts keeps its documents.")

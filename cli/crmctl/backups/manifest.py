@@ -5,6 +5,7 @@ import re
 import uuid
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import Annotated
 
 import msgspec
 from chassis.stack.folder import write_private
@@ -18,6 +19,12 @@ PARTIAL = ".partial"  # what the name of an unfinished backup ends with
 _CHUNK = 1024 * 1024
 
 
+# What is written into SQL on the way back must be what it seems.
+Uuid = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
+Head = Annotated[str, msgspec.Meta(pattern=r"^([0-9]+:[0-9a-f]{64})?\Z")]
+Revision = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}\Z")]
+
+
 class Dump(msgspec.Struct, frozen=True, kw_only=True):
     """One database: its dump (`pg_dump -Fc`) and what was in it at the moment of the cut."""
 
@@ -25,11 +32,11 @@ class Dump(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     sha256: str
     postgres: int  # server_version_num
-    spine: str  # the newest migration of each chain
-    service: str
-    epoch: str
+    spine: Revision  # the newest migration of each chain
+    service: Revision
+    epoch: Uuid
     events: int  # rows of the outbox
-    head: str  # number:seal of the audit chain's last link; empty if there is none
+    head: Head  # number:seal of the audit chain's last link; empty if there is none
     roles: list[str]  # besides the owner, who have rights on its tables
 
 
@@ -45,7 +52,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """A whole backup."""
 
     format: int
-    id: str
+    id: Uuid
     cut_time: str  # ISO 8601, UTC: what was answered before is in it
     pause_seconds: float  # for which nobody could write
     databases: dict[str, Dump]

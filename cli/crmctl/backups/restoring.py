@@ -54,11 +54,17 @@ _UNPUBLISHED = "SELECT count(*) FROM outbox WHERE position IS NULL"
 _EPOCHS = "SELECT id::text FROM epoch"
 
 
+class Unpublished(Problem):
+    """The service to restore knows something that it has told nobody."""
+
+
 def require_known_schema(manifest: Manifest, services: Sequence[str]) -> None:
     """Raises Problem if this release is older than what is in the backup."""
     for service in services:
-        if service not in manifest.databases:
-            raise Problem(f"The backup has no database of {service}; it has {', '.join(manifest.databases)}.")
+        if service not in manifest.databases or service not in SERVICES:
+            raise Problem(
+                f"The backup has {', '.join(manifest.databases)}; this release and it do not share {service}."
+            )
         dump = manifest.databases[service]
         for found, known in ((dump.spine, newest(SPINE)), (dump.service, newest(migrations(package(service))))):
             if found > known:
@@ -130,7 +136,7 @@ async def _require_fit(service: str, installation: Installation, manifest: Manif
         if whole:
             await _require_empty(service, connection, dump, state["mark"] == mark(manifest.id))
         elif unpublished := await connection.fetchval(_UNPUBLISHED):
-            raise Problem(
+            raise Unpublished(
                 f"{service} has {unpublished:,} events that it did not publish; restored now, nobody could say what was"
                 " lost. Start it, wait until crm_outbox_waiting is 0, stop it and try again. If it cannot start, make"
                 " its database anew, empty: these events are then lost unnamed."

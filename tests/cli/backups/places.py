@@ -19,7 +19,8 @@ EVENT = (
     " now(), '', '', '', '', 0, '', $3)"
 )
 SEAL = (
-    "INSERT INTO audit_seal SELECT 1, id, 'event', subject, actor, '\\x01', '\\x02', '\\x03', now() FROM outbox LIMIT 1"
+    "INSERT INTO audit_seal SELECT 1, id, 'event', subject, actor, sha256('1'), sha256('2'), sha256('3'), now()"
+    " FROM outbox LIMIT 1"
 )
 RIGHTS = (
     "SELECT relname::text, a.grantee::regrole::text, a.privilege_type FROM pg_class CROSS JOIN LATERAL"

@@ -35,6 +35,7 @@ DAMAGES = {
     "half a manifest": (lambda f: (f / "manifest.json").write_bytes(b'{"format": 1, "id"'), "is damaged"),
     "another figure": (another_figure, "was changed since"),
     "a later format": (lambda f: (f / "manifest.json").write_text('{"format": 2}'), "does not know"),
+    "a command in a figure": (lambda f: redumped(f, "leads", head="1:'; \n\\! true"), "is damaged"),
     "a newer schema": (lambda f: redumped(f, "leads", spine="9999"), "is newer than this release knows"),
     "a file elsewhere": (
         lambda f: rewritten(f, files=[StoredFile("../../etc/passwd", 1, "")]), "does not lie in the backup",

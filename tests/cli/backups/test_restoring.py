@@ -11,7 +11,7 @@ from chassis.values import new_id
 from cli.backups.places import EVENT, RIGHTS, SERVICES, published, restore, restore_one
 from crmctl.backups.making import make
 from crmctl.backups.progress import bars
-from crmctl.problem import Problem
+from crmctl.backups.restoring import Unpublished
 from sqlalchemy.ext.asyncio import create_async_engine
 
 
@@ -100,6 +100,6 @@ async def test_one_service_is_restored_and_what_it_had_told_is_named(servers, so
 
 async def test_a_service_with_unpublished_events_is_not_restored(source, backup):
     await source.fetch("leads", EVENT, new_id(), "leads/untold", None)
-    with pytest.raises(Problem, match="leads has 1 events that it did not publish"):
+    with pytest.raises(Unpublished, match="leads has 1 events that it did not publish"):
         await restore_one("leads", backup, source)
     assert "leads/untold" in await source.subjects("leads")

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,11 +21,17 @@ from chassis.stack.issuer import mint
 from chassis.stack.nats_server import NatsServer
 from chassis.stack.plan import Addresses, Plan, Program, Stores, build
 from chassis.stack.ports import free_ports
-from chassis.stack.postgres import Postgres, binary
+from chassis.stack.postgres import Postgres
 from chassis.stack.secrets_file import Secrets
 from chassis.stack.starter import Options, Stack
 from chassis.stack.supervisor import Service
 from chassis.values import new_id
+from crmctl.backups.installation import Installation
+from crmctl.backups.making import make
+from crmctl.backups.manifest import verify
+from crmctl.backups.progress import bars
+from crmctl.backups.restoring import Unpublished, restore_one
+from crmctl.reconciliation import Lost
 from failures.chaos.proxy import Proxy
 
 READY_SECONDS = 90
@@ -184,52 +189,31 @@ class Stage(Stack):
         if await process.wait() != 0:
             raise RuntimeError("the streams could not be made")
 
-    async def dump(self, service: str, file: Path) -> None:
-        await self._tool("pg_dump", "-Fc", "-f", str(file), self.database_url(service))
+    async def backup(self, service: str, folder: Path) -> None:
+        with bars() as progress:
+            await make(self.installation(service), folder, progress)
 
-    async def restore(self, service: str, file: Path) -> bool:
-        """The service's database as it was when `file` was dumped, in a new epoch. False, and nothing done, if the
-        service had events that it had not published: they would be gone without a trace anywhere."""
-        aside = f"{service}-restored"
+    async def restore(self, service: str, folder: Path) -> list[Lost] | None:
+        """The service's database as it was, in a new epoch, by the operator's own way: what it had told since. None,
+        and nothing done, if that was refused: the service had events that it had not published."""
         admin = await asyncpg.connect(self.postgres.url)
         try:
-            await databases.create(admin, service, aside)
-            await self._tool("pg_restore", "-d", self.database_url(aside), str(file))
-            restored = await asyncpg.connect(self.database_url(aside))
-            await restored.execute("INSERT INTO epoch (id) VALUES ($1::uuid)", new_id())
-            await restored.close()
+            await admin.execute(f'ALTER ROLE "{service}" NOLOGIN')  # however often it is started again
             self.kill(service)
-            await admin.execute(f'ALTER DATABASE "{service}" ALLOW_CONNECTIONS false')
-            try:
-                if await self._unpublished(service, admin):
-                    await admin.execute(f'DROP DATABASE "{aside}"')
-                    return False
-                await self._end_connections(service, admin)
-                await admin.execute(f'DROP DATABASE "{service}" WITH (FORCE)')
-                await admin.execute(f'ALTER DATABASE "{aside}" RENAME TO "{service}"')
-                return True
-            finally:
-                await admin.execute(f'ALTER DATABASE "{service}" ALLOW_CONNECTIONS true')
+            await admin.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", service)
+            with bars() as progress:
+                return await restore_one(service, self.installation(service), folder, verify(folder), progress)
+        except Unpublished:
+            return None
         finally:
+            await admin.execute(f'ALTER ROLE "{service}" LOGIN')
             await admin.close()
 
-    async def _unpublished(self, service: str, admin: asyncpg.Connection) -> int:
-        await admin.execute(f'ALTER DATABASE "{service}" ALLOW_CONNECTIONS true')
-        connection = await asyncpg.connect(self.database_url(service))
-        await admin.execute(f'ALTER DATABASE "{service}" ALLOW_CONNECTIONS false')
-        try:
-            return await connection.fetchval("SELECT count(*) FROM outbox WHERE position IS NULL")
-        finally:
-            await connection.close()
-
-    async def _end_connections(self, service: str, admin: asyncpg.Connection) -> None:
-        await admin.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", service)
-
-    async def _tool(self, name: str, *arguments: str) -> None:
-        process = await asyncio.create_subprocess_exec(str(binary(name)), *arguments, stderr=subprocess.PIPE)
-        _, said = await process.communicate()
-        if process.returncode != 0:
-            raise RuntimeError(f"{name}: {said.decode()[-500:]}")
+    def installation(self, *services: str) -> Installation:
+        """As an operator has it, with the databases of these services."""
+        assert self._stores
+        owners = {service: self._stores.owner_urls[service] for service in services}
+        return Installation(owners, self.nats_url, self.folder.files.as_uri())
 
     async def heard(self, producer: str, subject: str) -> None:
         """Returns when all who listen for it took in every event about a record."""
