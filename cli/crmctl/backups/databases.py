@@ -38,6 +38,8 @@ async def connected(service: str, url: str) -> AsyncIterator[asyncpg.Connection]
         raise Problem(f"The database of {service} cannot be reached: {said}") from None
     try:
         yield connection
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as failed:
+        raise Problem(f"Postgres said: {failed}") from failed
     finally:
         connection.terminate()
 

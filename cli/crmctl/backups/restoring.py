@@ -102,8 +102,13 @@ async def restore_all(
         write_lost(lost_to, lost)
         await _empty(full, installation.nats_url)
     for service in services:
-        await migrate(service, installation.databases[service])
-    await streams.make(installation.nats_url)
+        await _migrate(service, installation)
+    try:
+        await streams.make(installation.nats_url)
+    except (OSError, nats.errors.Error) as failed:
+        raise Problem(
+            f"All is restored but the streams ({failed}): make them with python -m chassis.streams."
+        ) from None
     return lost
 
 
@@ -115,8 +120,19 @@ async def restore_one(
     if service == "contracts":
         await files.copy_in(folder / "files", manifest.files, installation.files_url, lambda _: None)
     await _load([service], installation, folder, manifest, {service: epoch}, move=False, progress=progress)
-    await migrate(service, installation.databases[service])
+    await _migrate(service, installation)
     return [one async for one in lost_events(service, installation.databases[service], installation.nats_url)]
+
+
+async def _migrate(service: str, installation: Installation) -> None:
+    """An older schema to this release's, as `python -m chassis.migrate` does; it may be done again."""
+    try:
+        await migrate(service, installation.databases[service])
+    except Exception as failed:
+        raise Problem(
+            f"{service} is restored, but its schema could not be migrated: {failed}."
+            f" Start the suite with the release that made the backup, or run python -m chassis.migrate {service} again."
+        ) from failed
 
 
 async def _require_fit(service: str, installation: Installation, manifest: Manifest, *, whole: bool) -> str:
