@@ -104,6 +104,7 @@ class Faults:
             await self.stage.ready()
             if lost is not None:
                 break
+            await asyncio.sleep(self.chance.uniform(0.5, 2))  # for the relay
         else:
             return f"{service}: given up, it always had something unpublished"
         names = {one.subject for one in lost}

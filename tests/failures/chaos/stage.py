@@ -35,6 +35,7 @@ from crmctl.reconciliation import Lost
 from failures.chaos.proxy import Proxy
 
 READY_SECONDS = 90
+PUBLISHED_LOOKS = 500
 
 
 class Operated(NatsServer):
@@ -198,6 +199,7 @@ class Stage(Stack):
         and nothing done, if that was refused: the service had events that it had not published."""
         admin = await asyncpg.connect(self.postgres.url)
         try:
+            await self._published(service)
             await admin.execute(f'ALTER ROLE "{service}" NOLOGIN')  # however often it is started again
             self.kill(service)
             await admin.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", service)
@@ -208,6 +210,18 @@ class Stage(Stack):
         finally:
             await admin.execute(f'ALTER ROLE "{service}" LOGIN')
             await admin.close()
+
+    async def _published(self, service: str) -> None:
+        """Returns in a moment when everything was published, as an operator waits for crm_outbox_waiting 0; gives up
+        after a while, since under load it may never be so for long."""
+        connection = await asyncpg.connect(self.database_url(service))
+        try:
+            for _ in range(PUBLISHED_LOOKS):
+                if not await connection.fetchval("SELECT count(*) FROM outbox WHERE position IS NULL"):
+                    break
+                await asyncio.sleep(0.02)
+        finally:
+            await connection.close()
 
     def installation(self, *services: str) -> Installation:
         """As an operator has it, with the databases of these services."""
