@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from chassis.settings import SERVICES
+from chassis.settings import installed
 from chassis.stack.errors import StackError
 
 from crmctl.backups.manifest import Manifest
@@ -20,12 +20,12 @@ app = typer.Typer(add_completion=False)
 def backup(
     context: typer.Context,
     to: Annotated[Path | None, typer.Option(help="The folder to make; it must not exist yet.")] = None,
-    without: Annotated[list[str] | None, typer.Option(help="A service that this installation does not have.")] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Back up all databases and files while the suite works; `crmctl restore` brings them back.
 
-    Of a local suite (--data-dir), or of given servers: DATABASE_URL_<SERVICE>_OWNER of each service, and FILES_URL.
+    Of a local suite (--data-dir), or of given servers: DATABASE_URL_<SERVICE>_OWNER of each service, and FILES_URL. If
+    the installation has some services only, they are named by SERVICES (directory,leads,sales).
     """
     if context.invoked_subcommand is not None:
         return
@@ -36,8 +36,7 @@ def backup(
     from crmctl.backups.progress import bars
 
     async def made() -> Manifest:
-        services = [service for service in SERVICES if service not in (without or [])]
-        async with to_read(data_dir, services) as installation:
+        async with to_read(data_dir, installed()) as installation:
             with bars() as progress:
                 return await make(installation, to.absolute(), progress)
 

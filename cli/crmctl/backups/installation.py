@@ -37,10 +37,10 @@ async def to_read(data_dir: Path | None, services: Sequence[str]) -> AsyncIterat
     elif folder.in_use:
         stack = local_stack(folder.path)
         assert stack is not None
-        databases = {service: stack.database_url(service) for service in services}
+        databases = {service: stack.database_url(service) for service in stack.addresses["services"]}
         yield Installation(databases, os.environ.get("NATS_URL") or stack.nats_url, _files_url(folder))
     elif folder.secrets.exists():
-        async with _servers_of(folder, lambda _: None) as found:
+        async with _servers_of(folder, services, lambda _: None) as found:
             yield found
     else:
         raise Problem(
@@ -62,7 +62,7 @@ async def to_write(
     elif folder.in_use:
         raise Problem(f"A suite runs in {folder.path}: stop it first, a restore needs its data for itself.")
     else:
-        async with _servers_of(folder, say) as found:
+        async with _servers_of(folder, services, say) as found:
             yield found
 
 
@@ -74,7 +74,7 @@ def _given(services: Sequence[str]) -> Installation | None:
     missing = [service for service in services if service not in named]
     if missing:
         name = f"{variable('DATABASE_URL', missing[0])}_OWNER"
-        raise Problem(f"The setting {name} is missing; others are given. (A backup may be --without {missing[0]}.)")
+        raise Problem(f"The setting {name} is missing; others are given. (SERVICES names those of this installation.)")
     files_url = os.environ.get("FILES_URL", "")
     if "contracts" in services and not files_url:
         raise Problem("The setting FILES_URL is missing: where contracts keeps its documents.")
@@ -91,6 +91,9 @@ def _files_url(folder: DataFolder) -> str:
 
 
 @asynccontextmanager
-async def _servers_of(folder: DataFolder, say: Callable[[str], None]) -> AsyncIterator[Installation]:
-    async with Stack(Options(folder.path, 0, 0), say).stores() as stores:
-        yield Installation(stores.owner_urls, stores.nats_admin_url, _files_url(folder))
+async def _servers_of(
+    folder: DataFolder, services: Sequence[str], say: Callable[[str], None]
+) -> AsyncIterator[Installation]:
+    async with Stack(Options(folder.path, 0, 0, tuple(services)), say).stores() as stores:
+        databases = {service: stores.owner_urls[service] for service in services}
+        yield Installation(databases, stores.nats_admin_url, _files_url(folder))

@@ -104,7 +104,7 @@ async def restore_all(
     for service in services:
         await _migrate(service, installation)
     try:
-        await streams.make(installation.nats_url)
+        await streams.make(installation.nats_url, tuple(services))
     except (OSError, nats.errors.Error) as failed:
         raise Problem(
             f"All is restored but the streams ({failed}): make them with python -m chassis.streams."

@@ -5,28 +5,31 @@ import subprocess
 import sys
 from pathlib import Path
 
-from chassis.settings import SERVICES as ALL
+from chassis.migrate import migrate
 from chassis.settings import variable
 from cli.backups.places import SERVICES, Place
 
-WITHOUT = [f"--without={service}" for service in ALL if service not in SERVICES]
 
-
-def crmctl(place: Place, *arguments: object) -> subprocess.CompletedProcess[str]:
+def crmctl(place: Place, *arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:
     owners = {f"{variable('DATABASE_URL', one)}_OWNER": url for one, url in place.installation.databases.items()}
     told = {"NATS_URL": place.installation.nats_url, "FILES_URL": place.installation.files_url}
     command = [sys.executable, "-m", "crmctl", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=os.environ | owners | told, timeout=100)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | owners | told | settings, timeout=100
+    )
 
 
-async def test_given_servers_are_backed_up_and_restored_by_their_settings(source, place, tmp_path):
-    made = crmctl(source, "backup", "--to", tmp_path / "backup", *WITHOUT)
+async def test_given_servers_are_backed_up_and_restored_by_their_settings(servers, source, place, tmp_path):
+    first, second = (servers.create_database("directory") for _ in range(2))
+    await migrate("directory", first.owner_url)
+    some = {"SERVICES": ",".join(("directory", *SERVICES)), "DATABASE_URL_DIRECTORY_OWNER": first.owner_url}
+    made = crmctl(source, "backup", "--to", tmp_path / "backup", **some)
     assert made.returncode == 0, made.stderr
     assert "writers waited" in made.stdout
     checked = crmctl(source, "backup", "verify", tmp_path / "backup")
     assert "whole" in checked.stdout
     target = place("files")
-    restored = crmctl(target, "restore", "--from", tmp_path / "backup")
+    restored = crmctl(target, "restore", "--from", tmp_path / "backup", DATABASE_URL_DIRECTORY_OWNER=second.owner_url)
     assert restored.returncode == 0, restored.stderr
     assert await target.subjects("leads") == {"leads/one"}
     assert (tmp_path / "files/ab/document").exists()
