@@ -7,7 +7,7 @@ transaction another connection (PgBouncer) may stand in between, if it keeps pre
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from enum import Enum
 from typing import Any
 
@@ -303,9 +303,14 @@ class Database:
             timeout=ACQUIRE_SECONDS,
             max_cacheable_statement_size=0,  # no limit: what is not cached is unnamed, and no pooler keeps that
         )
-        async with self._pool.acquire() as connection:
-            await pooler.check(connection)
-        self.epoch = str(await self._pool.fetchval("SELECT id FROM epoch ORDER BY id DESC LIMIT 1"))
+        try:
+            async with self._pool.acquire() as connection:
+                await pooler.check(connection)
+                with suppress(asyncpg.UndefinedTableError):  # no migration ran yet; readiness says so
+                    self.epoch = str(await connection.fetchval("SELECT id FROM epoch ORDER BY id DESC LIMIT 1"))
+        except BaseException:
+            await self.close()  # whoever waits opens another pool
+            raise
 
     async def close(self) -> None:
         if self._pool:

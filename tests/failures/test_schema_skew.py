@@ -10,7 +10,9 @@ from collections import Counter
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import asyncpg
 import pytest
+from chassis.errors import FailedPrecondition
 from chassis.schema import SPINE, folder
 from chassis.stack.ports import free_ports
 from crm.leads.v1 import leads_pb2
@@ -81,8 +83,6 @@ class Calls:
             await self._call("ImportLeads", leads_pb2.ImportLeadsRequest(leads=rows))
 
     async def _call(self, method: str, request, failing: bool = False):
-        from chassis.errors import FailedPrecondition
-
         try:
             answer = await self._leads.call(f"LeadService/{method}", request)
         except FailedPrecondition:
@@ -111,15 +111,17 @@ async def test_an_expand_migration_under_calls_fails_none_of_them(backend, issue
     assert {"nickname", "referrer"} <= columns
 
 
-async def columns_of(database) -> set[str]:
-    import asyncpg
-
+async def stored(database, sql: str, *arguments):
     connection = await asyncpg.connect(database.owner_url)
     try:
-        rows = await connection.fetch("SELECT column_name FROM information_schema.columns WHERE table_name = 'leads'")
-        return {row["column_name"] for row in rows}
+        return await connection.fetch(sql, *arguments)
     finally:
         await connection.close()
+
+
+async def columns_of(database) -> set[str]:
+    sql = "SELECT column_name FROM information_schema.columns WHERE table_name = 'leads'"
+    return {row["column_name"] for row in await stored(database, sql)}
 
 
 async def test_code_starts_and_works_on_a_schema_that_is_ahead(backend, issuer, next_chain):
@@ -148,6 +150,30 @@ async def test_a_change_by_older_code_keeps_what_newer_code_wrote(backend, issue
         assert [(row["nickname"], row["note"]) for row in rows] == [("Vancho", "x")]
     finally:
         await leads.stop()
+
+
+async def test_a_service_without_any_schema_says_so_and_holds_few_connections(backend, issuer):
+    database = await asyncio.to_thread(backend.create_database, "leads")
+    async with process(backend, issuer, database) as readiness:
+        said = await until(refusal(readiness), "it says why it does not serve")
+        assert said == "the schema has no spine tables yet (run the migrations)"
+        looks: set[str] = set()
+        # It looks again and again, each time by connections that it closes.
+        await until(lambda: _seen(database, looks, 8), "it looked several times")
+        assert await connections(database) <= 4
+        await migrate.migrate("leads", database.owner_url)
+        await until(served(readiness), "it serves")
+
+
+async def _seen(database, looks: set[str], wanted: int) -> bool:
+    sql = "SELECT pid::text AS one FROM pg_stat_activity WHERE datname = $1 AND usename = 'leads'"
+    looks |= {row["one"] for row in await stored(database, sql, database.name)}
+    return len(looks) >= wanted
+
+
+async def connections(database) -> int:
+    sql = "SELECT count(*) AS number FROM pg_stat_activity WHERE datname = $1 AND usename = 'leads'"
+    return (await stored(database, sql, database.name))[0]["number"]
 
 
 async def test_a_service_waits_for_its_own_migrations_and_then_serves(backend, issuer, release):
@@ -238,7 +264,7 @@ async def asked(readiness: str) -> tuple[int, str]:
 def refusal(readiness: str):
     async def said() -> str:
         status, words = await asked(readiness)
-        return words if status == 503 and "schema's" in words else ""
+        return words if status == 503 and words.endswith("(run the migrations)") else ""
 
     return said
 
