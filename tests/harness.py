@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 import grpc
 import grpc.aio
@@ -44,11 +45,21 @@ class Issuer:
                 self.end_headers()
                 self.wfile.write(document)
 
+            def do_POST(self) -> None:
+                """Client credentials: a token of the client that asks."""
+                form = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
+                answer = {"access_token": issuer.token(form["client_id"][0]), "expires_in": 600}
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps(answer).encode())
+
             def log_message(self, *_: object) -> None:
                 pass
 
+        issuer = self
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Serve)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.token_url = f"http://127.0.0.1:{self._server.server_port}/token"
         self.jwks_url = f"http://127.0.0.1:{self._server.server_port}/jwks.json"
 
     def close(self) -> None:

@@ -116,8 +116,16 @@ async def test_a_case_can_be_opened_for_a_person(service_desk):
 async def test_a_case_goes_to_a_team(service_desk):
     made = await opened(service_desk, owner="users/dora")
     request = pb.AssignCaseRequest(name=made.name, team="teams/north")
-    given = await call(service_desk, "AssignCase", request)
+    given = await call(service_desk, "AssignCase", request, by="users/root")
     assert (given.owner, given.team) == ("", "teams/north")
+
+
+async def test_a_case_does_not_leave_the_reach_of_who_gives_it(service_desk):
+    made = await opened(service_desk)
+    with pytest.raises(InvalidFields, match="beyond your reach"):
+        await call(service_desk, "AssignCase", pb.AssignCaseRequest(name=made.name, team="teams/north"))
+    with pytest.raises(InvalidFields, match="beyond your reach"):
+        await opened(service_desk, team="teams/north")
 
 
 @pytest.mark.parametrize("wrong", [{}, {"owner": "users/dora", "team": "teams/service"}, {"owner": "users/gone"}])

@@ -116,5 +116,8 @@ async def _entitlement(account: str, at: datetime, work: Work) -> Entitlement | 
 
 
 async def _check_team(team: str, field_path: str, work: Work) -> None:
+    """A case goes to a team there is, and does not leave the caller's reach."""
     if team and not await work.rows(tables.TEAM_NAMED, team=team):
         raise InvalidFields((field_path, f"there is no team {team}"))
+    if team and not work.caller.sees(work.reach, "", team):
+        raise InvalidFields((field_path, f"{team} is beyond your reach"))
