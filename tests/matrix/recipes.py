@@ -49,6 +49,11 @@ def changed(kind: str, resource: str, **fields: Any) -> Recipe:
     return target(kind, **{resource: {"display_name": "Changed"} | fields})
 
 
+def named(resource: str, **fields: Any) -> Recipe:
+    """A new one with a name that no other has."""
+    return Recipe("nothing", "", lambda cell: {resource: {"display_name": new_id()} | fields})
+
+
 def for_account(resource: str, **fields: Any) -> Recipe:
     return Recipe("account", "account", lambda cell: {resource: {"account": cell.account} | fields})
 
@@ -103,7 +108,7 @@ RECIPES: dict[str, Recipe] = {
     "AdvanceOpportunity": target("opportunity", stage="proposal"),
     "WinOpportunity": target("opportunity"),
     "LoseOpportunity": target("opportunity", reason="price"),
-    "CreatePipeline": nothing(pipeline={"display_name": "New", "stages": STAGES}),
+    "CreatePipeline": named("pipeline", stages=STAGES),
     "GetPipeline": catalogue("pipeline"),
     "ListPipelines": nothing(),
     "UpdatePipeline": renamed("pipeline", "pipeline", stages=STAGES),
@@ -123,11 +128,11 @@ RECIPES: dict[str, Recipe] = {
     "CompleteActivity": target("activity", outcome="Done"),
     "CancelActivity": target("activity"),
     # marketing
-    "CreateChannel": nothing(channel={"display_name": "头条"}),
+    "CreateChannel": named("channel"),
     "GetChannel": catalogue("channel"),
     "ListChannels": nothing(),
     "UpdateChannel": renamed("channel", "channel"),
-    "CreateLandingPage": nothing(landing_page={"display_name": "Page"}),
+    "CreateLandingPage": named("landing_page"),
     "GetLandingPage": catalogue("landing page"),
     "ListLandingPages": nothing(),
     "UpdateLandingPage": renamed("landing page", "landing_page"),
@@ -151,9 +156,7 @@ RECIPES: dict[str, Recipe] = {
     "GetEntitlement": target("entitlement"),
     "ListEntitlements": nothing(),
     # contracts
-    "CreateContractTemplate": nothing(
-        contract_template={"display_name": "New", "sections": [{"heading": "§1", "text": "{customer}"}]}
-    ),
+    "CreateContractTemplate": named("contract_template", sections=[{"heading": "§1", "text": "{customer}"}]),
     "GetContractTemplate": catalogue("contract template"),
     "ListContractTemplates": nothing(),
     "UpdateContractTemplate": renamed("contract template", "contract_template"),
@@ -168,19 +171,19 @@ RECIPES: dict[str, Recipe] = {
     "ActivateContract": target("approved contract"),
     "GetContractPdf": target("active contract"),
     # directory
-    "CreateUser": nothing(user={"display_name": "王芳"}),
+    "CreateUser": named("user"),
     "GetUser": catalogue("user"),
     "ListUsers": nothing(),
     "UpdateUser": renamed("user", "user"),
     "DeactivateUser": catalogue("user"),
     "ReactivateUser": catalogue("deactivated user"),
-    "CreateServiceAccount": nothing(service_account={"display_name": "Shop"}),
+    "CreateServiceAccount": named("service_account"),
     "GetServiceAccount": catalogue("service account"),
     "ListServiceAccounts": nothing(),
     "UpdateServiceAccount": renamed("service account", "service_account"),
     "DeactivateServiceAccount": catalogue("service account"),
     "ReactivateServiceAccount": catalogue("deactivated service account"),
-    "CreateTeam": nothing(team={"display_name": "Team"}),
+    "CreateTeam": named("team"),
     "GetTeam": catalogue("team"),
     "ListTeams": nothing(),
     "UpdateTeam": renamed("team", "team"),

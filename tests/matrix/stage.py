@@ -102,7 +102,7 @@ class Stage:
             given["id"] = self.account(place, role).partition("/")[2]
         given |= {"number": f"M-{next(self.numbers)}", "order_number": key, "external_ids": [], "journey_id": new_id()}
         if like.collection in ("users", "serviceAccounts"):
-            del given["team"]
+            given = {name: value for name, value in given.items() if name not in ("team", "account")}
         elif not hasattr(like, "owner"):
             given = {name: given[name] for name in ("id", "external_ids")}
         if kind == "lead" or like.collection == "leads":

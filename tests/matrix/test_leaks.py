@@ -33,6 +33,14 @@ async def test_an_import_does_not_tell_who_else_talks_to_a_person(leads):
     assert (seen.outcome, seen.lead) == (Result.DUPLICATE, hidden.name)
 
 
+async def test_who_makes_a_lead_sees_it(leads):
+    made = await create(leads, by=ANA)
+    assert (made.owner, made.team) == (ANA, "teams/north")
+    row = await imported(leads, ANA)
+    assert (await read(leads, row.lead, by=ANA)).owner == ANA
+    assert (await create(leads)).owner == ""  # an administrator sees what is nobody's, too
+
+
 async def test_a_taken_external_id_is_told_without_the_record_that_has_it(leads):
     key = {"system": "erp", "kind": "lead", "id": new_id()}
     hidden = await create(leads, owner=CHEN, external_ids=[key])

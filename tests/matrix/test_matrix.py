@@ -16,10 +16,10 @@ from expected import ALLOWED, CONTRACT, FOR_CUSTOMERS, INVISIBLE, PLACES, ROLES,
 from recipes import RECIPES, Cell
 from stage import OUTCOMES, open_stage, owner_at, person
 
-from chassis import identity
+from chassis import identity, lists
 
 CHANNELS = ("REST", "gRPC")
-AT_ONCE = 24
+AT_ONCE = 8  # a service has as many connections
 READS = ("Get", "List", "Export")
 
 
@@ -178,15 +178,17 @@ def readers(method: str) -> list[tuple[str, str]]:
     return [(role, permission(rpc)) for role in ROLES if reach(role, permission(rpc))]
 
 
+def one_of_each_reach(method: str) -> list[tuple[str, str]]:
+    """Of those one for each reach."""
+    return list({reach(role, wanted): (role, wanted) for role, wanted in readers(method)}.values())
+
+
 @pytest.mark.parametrize("channel", CHANNELS)
 @pytest.mark.parametrize("what", LISTED)
 async def test_a_list_is_exactly_what_the_role_may_see_in_one_page_and_in_many(stage, what, channel):
-    reaches = set()
     for role, wanted in readers(f"List{what}"):
         expected = shown(stage, what, role, wanted)
-        new = reach(role, wanted) not in reaches
-        reaches.add(reach(role, wanted))
-        for size in (1000, 1) if new else (1000,):  # a record a page, once for each reach
+        for size in (1000, 1) if (role, wanted) in one_of_each_reach(f"List{what}") else (1000,):
             found = await walked(stage, channel, f"List{what}", what, person(role), page_size=size)
             assert found == expected, f"{role}, pages of {size}"
 
@@ -200,7 +202,7 @@ async def test_no_filter_shows_more_than_the_role_may_see(stage, what, channel):
     mapper = stage.services[service].process.context.mappers[type(samples[0])]
     columns = [name for name, column in mapper.table.columns.items() if column.info.get("filter")]
     tried = 0
-    for role, wanted in readers(f"List{what}"):
+    for role, wanted in one_of_each_reach(f"List{what}"):
         for name in set(columns) - {"external_ids"}:
             if reach(role, wanted) == "customer" and name in ("owner", "team", "journey_id", "unentitled"):
                 continue  # not theirs to ask by: test_portal
@@ -215,7 +217,7 @@ async def test_no_filter_shows_more_than_the_role_may_see(stage, what, channel):
                 expected = shown(stage, what, role, wanted, lambda one: _as_text(getattr(one, name)) == value)  # noqa: B023
                 assert [one["name"] for one in page.get(LISTED[what][0], [])] == expected, f"{role}: {asked}"
                 tried += 1
-    assert tried > len(readers(f"List{what}"))
+    assert tried >= 3
 
 
 def _as_text(value: Any) -> str:
@@ -292,10 +294,13 @@ async def test_the_matrix_turns_red_when_a_role_reaches_otherwise(stage, monkeyp
 
 
 async def test_a_list_turns_red_when_it_forgets_the_reach(stage, monkeypatch):
-    from chassis import statements
+    whole = lists.select
 
-    whole = statements.page
-    monkeypatch.setattr(statements, "page", lambda *given, **more: whole(*given, **more | {"owner": "", "teams": ""}))
+    async def forgetful(work, *given):
+        work.reach = Reach.ALL
+        return await whole(work, *given)
+
+    monkeypatch.setattr(lists, "select", forgetful)
     found = await walked(stage, "gRPC", "ListLeads", "Leads", person("salesperson"), page_size=1000)
     assert set(found) > set(shown(stage, "Leads", "salesperson", "leads.read"))
 

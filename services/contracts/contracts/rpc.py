@@ -36,8 +36,8 @@ class ContractService:
         key = request.contract_template_id or slug(given.display_name)
         template = from_message(given, ContractTemplate, id=key)
         template.check()
-        work.add(template.next_version())
         work.emit(ContractTemplateCreated(contract_template=work.add(template), event_time=work.now))
+        work.add(template.next_version())
         return template
 
     async def GetContractTemplate(

@@ -74,7 +74,8 @@ async def _take(
         duplicate = people.get(lead.email) or people.get(lead.phone_digits)
         if duplicate:
             return Result(outcome=Result.DUPLICATE, lead=duplicate[0], journey_id=duplicate[1])
-        owner = await work.responsible(lead.owner, "owner") if lead.owner else None
+        name = lead.owner or keeper(work)
+        owner = await work.responsible(name, "owner") if name else None
     except InvalidFields as wrong:
         return Result(outcome=Result.REJECTED, reason="; ".join(f"{path}: {said}" for path, said in wrong.violations))
     work.emit(LeadCreated(lead=work.add(lead), event_time=lead.contact_time or work.now))
@@ -83,6 +84,11 @@ async def _take(
     known.update(dict.fromkeys(lead.external_ids, lead))
     people.update({key: (lead.name, lead.journey_id) for key in (lead.email, lead.phone_digits) if key})
     return Result(outcome=Result.CREATED, lead=lead.name, journey_id=lead.journey_id)
+
+
+def keeper(work: Work) -> str:
+    """Who gets a lead that is given to nobody: nobody, or the caller, if he would not see it otherwise."""
+    return "" if work.caller.sees(work.reach, "", "") else work.caller.actor
 
 
 def _update(lead: Lead, message: leads_pb2.Lead, work: Work) -> leads_pb2.ImportLeadsResponse.Result:

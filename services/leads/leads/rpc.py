@@ -28,8 +28,8 @@ class LeadService:
         lead.normalise()
         lead.contact_time = business_time(lead.contact_time, work.now, "lead.contact_time")
         work.emit(LeadCreated(lead=work.add(lead), event_time=lead.contact_time))
-        if lead.owner:
-            owner = await work.responsible(lead.owner, "lead.owner")
+        if name := lead.owner or importing.keeper(work):
+            owner = await work.responsible(name, "lead.owner")
             work.emit(lead.assign(owner.name, owner.team, at=lead.contact_time))
         return lead
 
