@@ -131,8 +131,6 @@ async def test_no_contract_is_drafted_for_an_account_one_may_not_see(contracts):
 
 
 async def test_no_case_is_opened_about_an_account_one_may_not_see(service_desk):
-    await service_desk.know(Person("users/both", ("salesperson", "agent_of_yore"), "teams/north"))
-    await service_desk.know(Person("users/seller-who-serves", ("importer",)))
     hidden = await an_account(service_desk)
     request = service_desk_pb2.OpenCaseRequest(case={"display_name": "x", "account": hidden})
     await service_desk.know(Person("users/guest", ("portal_customer",), account=f"accounts/{new_id()}"))
