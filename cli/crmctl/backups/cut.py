@@ -65,30 +65,30 @@ async def cut(databases: Mapping[str, str]) -> AsyncIterator[Cut]:
         for tried, milliseconds in enumerate(_WAIT_MILLISECONDS):
             if tried:
                 await asyncio.sleep(_BETWEEN_SECONDS * random.uniform(0.5, 1.5))
-            began = time.monotonic()
             taken = await _taken(lockers, seers, milliseconds)
-            pause = time.monotonic() - began
             if taken is not None:
                 break
         else:
             raise Problem("The services always have a long write under way: no common moment was found. Try again.")
-        moment, ids = taken
+        moment, pause, ids = taken
         yield Cut(moment, pause, tried + 1, {service: Snapshot(seers[service], ids[service]) for service in seers})
 
 
 async def _taken(
     lockers: Mapping[str, asyncpg.Connection], seers: Mapping[str, asyncpg.Connection], milliseconds: int
-) -> tuple[datetime, dict[str, str]] | None:
-    """The moment and the ids of the snapshots; None if the locks were not to be had, or not all held to the end."""
+) -> tuple[datetime, float, dict[str, str]] | None:
+    """The moment, the seconds for which writers may have waited, and the ids of the snapshots; None if the locks were
+    not to be had, or not all held to the end."""
     for connection in seers.values():
         await connection.execute(_BEGIN)  # sees nothing yet: the snapshot is taken by the first query
+    began = time.monotonic()
     try:
         if not await _held(lockers, milliseconds):
             return None
         moment, ids = datetime.now(UTC), await _seen(seers)
     finally:
         released = await _released(lockers)
-    return (moment, ids) if released else None
+    return (moment, time.monotonic() - began, ids) if released else None
 
 
 async def _keep_migrations_out(seers: Mapping[str, asyncpg.Connection]) -> None:
