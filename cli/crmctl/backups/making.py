@@ -53,6 +53,8 @@ async def make(installation: Installation, folder: Path, progress: Progress) -> 
 def _unfinished(folder: Path) -> Iterator[Path]:
     """A folder of another name, which gets its own when everything in it is on the disk."""
     place = folder.with_name(folder.name + PARTIAL)
+    if folder.name.endswith(PARTIAL):
+        raise Problem(f"Names that end with {PARTIAL} are those of unfinished backups: choose another.")
     if folder.exists():
         raise Problem(f"{folder} exists already: name a new folder for each backup.")
     try:

@@ -84,6 +84,8 @@ async def test_a_folder_that_exists_is_not_written_over(source, backup):
     backup.rename(backup.with_name("other.partial"))
     with pytest.raises(Problem, match="an interrupted backup left"), bars() as progress:
         await make(source.installation, backup.with_name("other"), progress)
+    with pytest.raises(Problem, match="unfinished backups: choose another"), bars() as progress:
+        await make(source.installation, backup.with_name("done.partial"), progress)
 
 
 async def test_only_its_owner_can_read_a_backup(backup):
