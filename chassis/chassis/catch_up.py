@@ -51,15 +51,21 @@ class CatchUp:
         new = self._inbox.heard(self._producer) - {row["type"] for row in rows}
         if not new or not upstream(self._producer):
             return
-        after, marked = 0, await self._marked()
-        while history and (read := await self._read(after)):
-            of_new = [one for one in read if one.headers["ce-type"] in new]
-            for start in range(0, len(of_new), RUN):
-                await self._apply(of_new[start : start + RUN])
-            after = read[-1].position
+        marked = await self._marked()
+        after = await self._read_of(new, 0) if history else 0
         await self._context.database.fetch(HEAR, [self._producer, sorted(new)])
-        if after:
+        if history:
+            await self._read_of(new, after)  # what an older replica passed over before it could note that
             await self._inbox.mark(self._producer, marked)  # the old events marked a place far back
+
+    async def _read_of(self, types: set[str], after: int) -> int:
+        """Applies what the producer said of these types after a position; answers the position it ended at."""
+        while read := await self._read(after):
+            wanted = [one for one in read if one.headers["ce-type"] in types]
+            for start in range(0, len(wanted), RUN):
+                await self._apply(wanted[start : start + RUN])
+            after = read[-1].position
+        return after
 
     async def _close_gap(self, marked: int) -> None:
         brings_after = await self._brings_after()
