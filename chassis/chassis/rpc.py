@@ -276,7 +276,10 @@ class Edge:
         collection = name.split("/")[0]
         kind: type[Record] = next(kind for kind in self._context.mappers if kind.collection == collection)
         work = Work(self._context, caller, reach=reach, operation=method.path)
-        return convert.to_message(await work.get(kind, name), method.answer)
+        answer = convert.to_message(await work.get(kind, name), method.answer)
+        if reach is Reach.CUSTOMER:
+            redact(answer)
+        return answer
 
     async def _answered(self, method: Method, request_id: RequestId, caller: Caller, reach: Reach) -> Message | None:
         """What this request id was answered before; RequestIdReused if that was another request."""

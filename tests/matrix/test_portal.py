@@ -1,13 +1,18 @@
 """People of a customer: they see what is their account's, without what is the company's own business."""
 
+from importlib import import_module
+
 import pytest
 from chassis.errors import InvalidFields, NotFound, PermissionDenied
+from chassis.settings import SERVICES, package
 from chassis.values import new_id
 from crm.contracts.v1 import contracts_pb2
 from crm.directory.v1 import directory_pb2
 from crm.directory.v1 import events_pb2 as directory_events
+from crm.options.v1 import options_pb2
 from crm.sales.v1 import events_pb2 as sales_events
 from crm.service_desk.v1 import service_desk_pb2 as pb
+from google.protobuf import descriptor_pool
 from harness import Person, until
 
 
@@ -144,3 +149,17 @@ async def test_a_contract_is_seen_by_its_customer_once_it_is_in_force(contracts)
     assert (seen.number, seen.owner, seen.approver, list(seen.authors)) == (made.number, "", "", [])
     assert [contract.name for contract in (await ask("ListContracts")).contracts] == [made.name]
     assert (await ask("GetContractPdf", name=made.name)).data.startswith(b"%PDF")
+
+
+def test_whose_a_record_is_and_how_it_is_filed_is_marked_wherever_customers_look():
+    """A kind that is opened to customers does not tell them who sells to them, and how they are rated."""
+    for service in SERVICES:
+        for kind, table in import_module(f"{package(service)}.tables").RECORDS.items():
+            name = f"crm.{package(service)}.v1.{kind.__name__}"
+            if table.info.get("customers_see") is None or (table.name == "accounts" and service != "sales"):
+                continue  # a copy of an account is answered to nobody
+            message = descriptor_pool.Default().FindMessageTypeByName(name)
+            for field in {"owner", "team", "journey_id", "external_ids", "labels"} & set(message.fields_by_name):
+                assert message.fields_by_name[field].GetOptions().Extensions[options_pb2.internal_use], (
+                    f"{name}.{field}"
+                )

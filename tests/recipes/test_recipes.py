@@ -57,12 +57,13 @@ def copy(tmp_path_factory) -> Path:
     return folder
 
 
-def test_an_rpc_costs_four_files():
+def test_an_rpc_costs_five_files():
     assert files_by_hand("add-an-rpc") == {
         "proto/crm/leads/v1/leads.proto",
         "services/leads/leads/domain.py",
         "services/leads/leads/rpc.py",
         "tests/leads/test_rank.py",
+        "tests/matrix/recipes.py",
     }
 
 
