@@ -2,12 +2,16 @@
 
 import asyncio
 import random
+import shutil
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from chassis.database import Database
 from chassis.errors import FailedPrecondition
+from chassis.pooler import PoolerForgets
+from chassis.schema import folder
 from chassis.settings import SERVICES
 from chassis.stack.plan import Plan
 from crm.insights.v1 import insights_pb2
@@ -17,9 +21,13 @@ from failures.chaos.load import Customers
 from failures.chaos.rest import at_rest, insights_equal
 from failures.chaos.stage import Stage
 from failures.checker import Evidence, Findings, check
+from failures.deploys.calls import Calls
 from failures.deploys.pooler import POOL_SIZE, Pooler, binary
-from failures.deploys.release import Release
+from failures.deploys.release import Release, expand
 from harness import start, until
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from chassis import migrate
 
 WORKERS, WRITES = 6, 150
 REST_SECONDS = 60
@@ -162,8 +170,6 @@ async def pooler(backend):
     made: list[Pooler] = []
 
     async def one(service: str, **given) -> tuple[Pooler, object]:
-        from chassis import migrate
-
         database = await asyncio.to_thread(backend.create_database, service)
         await migrate.migrate(service, database.owner_url)
         parts = urlsplit(database.url)
@@ -207,10 +213,28 @@ async def test_many_clients_on_one_connection_are_all_served(backend, issuer, po
         await leads.stop()
 
 
-async def test_a_pooler_that_keeps_no_prepared_statements_is_refused_in_one_sentence(backend, issuer, pooler):
-    from chassis.database import Database
-    from chassis.pooler import PoolerForgets
+async def test_an_expand_migration_behind_a_pooler_fails_no_call(backend, issuer, pooler, tmp_path):
+    """A pooler keeps a statement for all clients and for good: one whose answer has changed could not be used again."""
+    between, database = await pooler("leads")
+    shutil.copytree(folder("leads"), tmp_path / "migrations")
+    expand(tmp_path / "migrations")
+    leads = await start("leads", backend, issuer, database=replace(database, url=between.before(database.url)))
+    calls = Calls(leads)
+    load = asyncio.create_task(calls.run())
+    try:
+        await calls.reach(100)
+        engine = create_async_engine(database.owner_url.replace("postgresql://", "postgresql+asyncpg://", 1))
+        await migrate.advance(engine, "service", tmp_path / "migrations")
+        await engine.dispose()
+        await calls.reach(200)
+        calls.stop()
+        await load
+    finally:
+        load.cancel()
+        await leads.stop()
 
+
+async def test_a_pooler_that_keeps_no_prepared_statements_is_refused_in_one_sentence(backend, issuer, pooler):
     between, database = await pooler("leads", statements=0)
     found = Database(between.before(database.url), 4)
     with pytest.raises(PoolerForgets, match="max_prepared_statements"):
