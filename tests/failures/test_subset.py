@@ -9,7 +9,7 @@ import grpc
 import httpx
 import nats
 import pytest
-from chassis.settings import SERVICES
+from chassis.settings import SERVICES, installed
 from failures.chaos.journal import Journal
 from failures.chaos.load import Customers
 from failures.chaos.rest import at_rest, insights_equal
@@ -148,3 +148,19 @@ async def test_services_switched_on_later_reach_the_state_of_those_from_the_star
     assert seen.live["contracts"] == 2 * STORIES
     assert seen.live["service-desk"] >= 2 * STORIES
     assert seen.live["insights"] > 10 * STORIES
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    ("directory,leeds", "there is no service leeds"), ("leads,sales", "directory belongs to every installation"),
+])  # fmt: skip
+def test_a_choice_that_cannot_be_is_told_in_a_sentence(given, said):
+    with pytest.raises(SystemExit, match=said):
+        installed(given)
+
+
+@pytest.mark.parametrize(("given", "chosen"), [
+    ("", SERVICES), (" sales, directory,", ("directory", "sales")),
+    ("service-desk,directory", ("directory", "service-desk")),
+])  # fmt: skip
+def test_a_choice_is_read_in_any_order_and_no_choice_is_everything(given, chosen):
+    assert installed(given) == chosen
