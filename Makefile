@@ -11,9 +11,10 @@ DATA_DIR ?= .crm
 HTTP_PORT ?= 8080
 GRPC_PORT ?= 9090
 SECONDS ?= 600
+MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup paths generate run test fuzz chaos pgbouncer check format lock openapi docs revision new-service clean
+.PHONY: help setup paths generate run test fuzz chaos soak pgbouncer check format lock openapi docs revision new-service clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -51,6 +52,9 @@ chaos: generate ## the suite under load and faults, then the checker: make chaos
 
 pgbouncer: setup ## a PgBouncer for the tests that want one (Debian; needs the right to install)
 	@tests/failures/deploys/install_pgbouncer.sh $(BIN)/pgbouncer
+
+soak: generate ## a steady load for half an hour, and whether memory stays flat: make soak MINUTES=30
+	@cd tests && ../$(BIN)/python -m failures.overload.soak --minutes $(MINUTES)
 
 check: generate ## format, lint, types, contracts, generated files, architecture
 	@$(BIN)/ruff format --check .

@@ -141,6 +141,14 @@ class ServiceAway(Unavailable):
     """A service of the suite cannot be reached; try again in a moment."""
 
 
+class TooBusy(Unavailable):
+    """More is asked than can be answered at the moment; try again after a pause."""
+
+
+class TooManyAtOnce(ResourceExhausted):
+    """You have as many calls under way as all others together may start; try again after a pause."""
+
+
 class CallTooLate(DeadlineExceeded):
     """The call could not be finished within its deadline."""
 

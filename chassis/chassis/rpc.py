@@ -28,6 +28,7 @@ from chassis.errors import (
     PermissionDenied,
     RequestIdReused,
     StaleEtag,
+    TooBusy,
     Unauthenticated,
     Unavailable,
 )
@@ -46,6 +47,9 @@ LONGEST_INTERNAL_SECONDS = 600.0  # a rebuild, a replay: asked for by ops, never
 SHORTEST_SECONDS = 0.1  # less cannot be kept; refuse at once
 SPARE_SECONDS = 0.02  # kept back to say which call was late
 SAGA_SPARE_SECONDS = 0.5  # kept back to read the record again after waiting for its saga
+# Sixteen for each database connection of the default pool: the last of them waits a tenth of a second. The gateway
+# sends fewer by itself; this bounds memory when many gateways, sagas and neighbours come at once.
+MOST_CALLS = 256
 RACES = 3
 ANONYMOUS = "anonymous"  # who shows a token that cannot be believed, whatever it says
 MOST_SOURCE = 300  # characters of where a call came from
@@ -127,6 +131,7 @@ class Edge:
         self._context, self._tokens, self._sagas, self._committed = context, tokens, sagas, committed
         self._methods, self.volume = methods, volume
         self.calls: dict[tuple[str, str], int] = {}  # (method, code) → how often, for /metrics
+        self.under_way = 0
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
         by_service: dict[str, dict[str, grpc.RpcMethodHandler]] = {}
@@ -142,9 +147,12 @@ class Edge:
             metadata = dict(call.invocation_metadata() or ())
             began = time.perf_counter()
             code = "OK"
+            self.under_way += 1
             traceparent = str(metadata.get("traceparent", ""))
             with telemetry.span(method.path, telemetry.SpanKind.SERVER, traceparent=traceparent):
                 try:
+                    if self.under_way > MOST_CALLS:
+                        raise TooBusy()
                     source = f"{metadata.get('crm-source', '')} {call.peer()}".strip()[:MOST_SOURCE]
                     return await self._in_time(method, request, metadata, source, call.time_remaining())
                 except CrmError as error:
@@ -159,6 +167,7 @@ class Edge:
                     await call.abort_with_status(to_status(CrmError(trace_id=telemetry.trace_id())))
                     raise AssertionError("abort raises") from error
                 finally:
+                    self.under_way -= 1
                     self.calls[method.path, code] = self.calls.get((method.path, code), 0) + 1
                     if code == "OK":
                         self._line(method, code, began)

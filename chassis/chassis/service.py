@@ -34,7 +34,7 @@ from chassis.events import Reaction
 from chassis.inbox import Inbox
 from chassis.outbox import Relay
 from chassis.records import mappers
-from chassis.rpc import Edge, methods_of
+from chassis.rpc import MOST_CALLS, Edge, methods_of
 from chassis.rpc_client import Neighbours
 from chassis.saga import Saga, Sagas
 from chassis.schema import behind
@@ -44,6 +44,8 @@ from chassis.tokens import Tokens
 from chassis.volume import Volume
 from chassis.work import Context
 
+# The edge answers clearly from rpc.MOST_CALLS on; gRPC itself, with fewer words, when even that would be too much work.
+MOST_RPCS = 4 * MOST_CALLS
 DRAIN_SECONDS = 5  # for calls under way
 CLEAN_SECONDS = 3600
 HEALTH_SECONDS = 1.0
@@ -109,7 +111,7 @@ class Process:
         self._consumers: list[Consumer] = []
         self._health = health.aio.HealthServicer()
         self._admin = Admin(self.missing, self.metrics)
-        self._server = grpc.aio.server(options=GRPC_OPTIONS)
+        self._server = grpc.aio.server(options=GRPC_OPTIONS, maximum_concurrent_rpcs=MOST_RPCS)
         self._background: asyncio.Task[None] | None = None
         self._told_to_stop = asyncio.Event()
         self._draining = asyncio.Event()
@@ -236,7 +238,11 @@ class Process:
         return ""
 
     async def metrics(self) -> str:
-        lines = [f"crm_nats_connected {int(self._client.is_connected)}"]
+        lines = [
+            f"crm_nats_connected {int(self._client.is_connected)}",
+            f"crm_calls_under_way {self._edge.under_way}",
+            f"crm_tasks {len(asyncio.all_tasks())}",
+        ]
         lines += [
             f'crm_calls_total{{method="{method}",code="{code}"}} {count}'
             for (method, code), count in sorted(self._edge.calls.items())

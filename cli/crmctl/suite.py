@@ -19,6 +19,7 @@ _LONGEST_PAUSE_SECONDS = 5.0
 _CALL_SECONDS = 30
 # Worth another try: too many requests, a part of the suite away, too late.
 _FOR_NOW = (429, 503, 504)
+_TOO_MUCH = (429, 503)
 # What an event will tell a service in a moment: 401 and 403 for people, 404 for records.
 _NOT_KNOWN = (401, 403, 404)
 _KNOWN_WITHIN_TRIES = 120
@@ -78,6 +79,8 @@ class Suite:
             try:
                 async with self._places:
                     answer = await self._server.call(method, path, params, given, body)
+                    if answer.status in _TOO_MUCH and attempt < _ATTEMPTS:
+                        await asyncio.sleep(pause(attempt))  # in its place: who is told to slow down sends less
             except ConnectionFailed as problem:
                 if attempt == _ATTEMPTS:
                     raise Problem(f"The suite at {self._client.url} does not answer: {problem}.") from None

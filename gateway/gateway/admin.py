@@ -1,32 +1,34 @@
 """The admin port: whether the process lives, whether it may be sent work, and what it counted."""
 
-from bisect import bisect_left
+import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from gateway.histogram import Histogram
+
 # Seconds; a plain read takes a few milliseconds, the deadline is 10 s.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 class Metrics:
-    """Counts of one process since its start. `in_flight` is also what the gate bounds."""
+    """Counts of one process since its start, and what others add to /metrics: lines of text."""
 
     def __init__(self) -> None:
         self.in_flight = 0
         self.draining = False
+        self.sections: list[Callable[[], list[str]]] = []
         self._requests: defaultdict[tuple[str, int], int] = defaultdict(int)
-        self._buckets = [0] * (len(BUCKETS) + 1)
-        self._seconds = 0.0
+        self._seconds = Histogram(BUCKETS)
 
     def count(self, rpc: str, status: int, seconds: float) -> None:
         """One answered request; `rpc` is empty for pages and unknown paths."""
         self._requests[rpc, status] += 1
-        self._buckets[bisect_left(BUCKETS, seconds)] += 1
-        self._seconds += seconds
+        self._seconds.observe(seconds)
 
     def text(self) -> str:
         """In the text format that Prometheus reads."""
@@ -34,12 +36,9 @@ class Metrics:
         for (rpc, status), number in sorted(self._requests.items()):
             lines.append(f'crm_gateway_requests_total{{rpc="{rpc}",status="{status}"}} {number}')
         lines += ["# TYPE crm_gateway_in_flight gauge", f"crm_gateway_in_flight {self.in_flight}"]
-        lines.append("# TYPE crm_gateway_request_seconds histogram")
-        total = 0
-        for bound, number in zip((*BUCKETS, "+Inf"), self._buckets, strict=True):
-            total += number
-            lines.append(f'crm_gateway_request_seconds_bucket{{le="{bound}"}} {total}')
-        lines += [f"crm_gateway_request_seconds_sum {self._seconds:.6f}", f"crm_gateway_request_seconds_count {total}"]
+        lines += self._seconds.text("crm_gateway_request_seconds")
+        lines += [line for section in self.sections for line in section()]
+        lines += ["# TYPE crm_gateway_tasks gauge", f"crm_gateway_tasks {len(asyncio.all_tasks())}"]
         return "\n".join(lines) + "\n"
 
 

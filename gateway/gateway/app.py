@@ -11,9 +11,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import limits
 from gateway.admin import Metrics
+from gateway.admission import Place, Refused
 from gateway.codec import Codec, Unsupported
+from gateway.connections import problem as refusal
 from gateway.contract import Contract
 from gateway.docs import PAGE, PAGE_HEADERS
 from gateway.json_text import render
@@ -78,13 +79,17 @@ async def refuse(request: Request, error: Any) -> Response:
 
 
 class Gate:
-    """Outermost ASGI: bounds the requests in flight, opens the span, turns every error into a problem, counts.
+    """Outermost ASGI: opens the span, turns every error into a problem, counts, gives the place back.
 
     Requests for RPCs go straight to their route: FastAPI's own middleware would cost more than all of this.
     """
 
     def __init__(self, app: ASGIApp, routes: Routes, metrics: Metrics) -> None:
         self.app, self.routes, self.metrics = app, routes, metrics
+
+    def refused(self, status: int) -> None:
+        """Counts an answer that the connection gave by itself."""
+        self.metrics.count("", status, 0.0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -94,10 +99,9 @@ class Gate:
         exchange = Exchange(header(scope, b"traceparent"), scope["method"])
         scope["exchange"] = exchange
         self.metrics.in_flight += 1
+        place: Place | None = scope.get("place")
         reason = ""
         try:
-            if self.metrics.in_flight > limits.IN_FLIGHT:
-                raise limits.too_busy()
             if scope["path"].startswith("/v1/"):
                 await self.routes.handle(scope, receive, send)
             else:
@@ -105,6 +109,9 @@ class Gate:
         except Problem as problem:
             reason = problem.reason
             await answer(problem, exchange, send)
+        except Refused as refused:
+            reason = refused.error.reason
+            await answer(refusal(refused.error), exchange, send)
         except ClientGone:
             exchange.status, reason = 499, "CANCELLED"
         except Exception:
@@ -113,6 +120,9 @@ class Gate:
             if not exchange.status:
                 await answer(Problem.internal(), exchange, send)
         finally:
+            if place is not None:
+                learn = exchange.status in (200, 304, 504)
+                place.leave(exchange.rpc, learn, answered=exchange.status != 499)
             self.metrics.in_flight -= 1
             self.metrics.count(exchange.rpc, exchange.status, perf_counter() - started)
             exchange.finish(scope["method"], reason)

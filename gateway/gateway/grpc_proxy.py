@@ -1,10 +1,16 @@
 """One gRPC port for all services: calls pass through as bytes, in the shape their descriptors say."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import grpc
+<<<<<<< HEAD
 from google.protobuf import duration_pb2
+=======
+from chassis.statuses import to_status
+>>>>>>> e44dc5a (Admission: each service has as many places as it answers well, learned from what calls take, shared fairly; bounds on connections)
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -12,28 +18,50 @@ from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
+<<<<<<< HEAD
 from gateway import limits, problems
+=======
+from gateway import limits
+from gateway.admission import CALLER, EVERYBODY, Admission, Refused
+>>>>>>> e44dc5a (Admission: each service has as many places as it answers well, learned from what calls take, shared fairly; bounds on connections)
 from gateway.contract import Contract, Rpc
 from gateway.upstreams import Upstreams
 
 # What a service may know of the caller; everything else a caller sends stays here.
 PASSED = ("authorization", "crm-actor", "traceparent")
+REFUSALS = {error.reason: to_status(error) for error in (CALLER, EVERYBODY)}
 Context: TypeAlias = grpc.aio.ServicerContext
 
 
-def build(contract: Contract, upstreams: Upstreams) -> tuple[grpc.aio.Server, health.HealthServicer]:
+OPTIONS = [
+    ("grpc.max_receive_message_length", limits.BULK_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", limits.BULK_MESSAGE_BYTES),
+    ("grpc.max_metadata_size", limits.HEAD_BYTES),
+    # A taken port must be an error here, not shared in silence with the other process.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_allowed_incoming_connections", limits.GRPC_CONNECTIONS),
+    # More calls at a time on one connection wait in the client; it may open another.
+    ("grpc.max_concurrent_streams", 100),
+    # A connection without calls is closed after five minutes, and every one after half an hour, so that balancers can
+    # spread them anew and no stream is endless. Clients connect again by themselves.
+    ("grpc.max_connection_idle_ms", 300_000),
+    ("grpc.max_connection_age_ms", 1_800_000),
+    ("grpc.max_connection_age_grace_ms", 30_000),
+    # A client that is gone without a word is noticed; one that pings more often than each 10 s is told to stop.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.max_ping_strikes", 2),
+]
+
+
+def build(
+    contract: Contract, upstreams: Upstreams, admission: Admission
+) -> tuple[grpc.aio.Server, health.HealthServicer]:
     """The server (no port bound yet) and its health, which the drain turns to NOT_SERVING."""
-    server = grpc.aio.server(
-        options=[
-            ("grpc.max_receive_message_length", limits.BULK_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", limits.BULK_MESSAGE_BYTES),
-            ("grpc.max_metadata_size", limits.HEAD_BYTES),
-            # A taken port must be an error here, not shared in silence with the other process.
-            ("grpc.so_reuseport", 0),
-        ],
-        maximum_concurrent_rpcs=limits.IN_FLIGHT,
-    )
-    server.add_generic_rpc_handlers((Proxy(contract, upstreams),))
+    server = grpc.aio.server(options=OPTIONS)
+    server.add_generic_rpc_handlers((Proxy(contract, upstreams, admission),))
     status = Health(contract, upstreams)
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     reflection.enable_server_reflection(
@@ -56,18 +84,21 @@ def reflected(contract: Contract) -> DescriptorPool:
 class Proxy(grpc.GenericRpcHandler):
     """Finds the handler of a public method; internal and unknown ones are UNIMPLEMENTED alike."""
 
-    def __init__(self, contract: Contract, upstreams: Upstreams) -> None:
-        self._handlers = {rpc.path: handler(rpc, upstreams.channel(rpc.upstream)) for rpc in contract.public}
+    def __init__(self, contract: Contract, upstreams: Upstreams, admission: Admission) -> None:
+        self._handlers = {rpc.path: handler(rpc, upstreams.channel(rpc.upstream), admission) for rpc in contract.public}
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         return self._handlers.get(details.method)
 
 
-def handler(rpc: Rpc, channel: grpc.aio.Channel | None) -> grpc.RpcMethodHandler:
-    """A handler without serializers: requests and answers stay bytes."""
-    shape = f"{'stream' if rpc.client_streaming else 'unary'}_{'stream' if rpc.server_streaming else 'unary'}"
-    make: Callable[..., grpc.RpcMethodHandler] = getattr(grpc, f"{shape}_rpc_method_handler")
+def handler(rpc: Rpc, channel: grpc.aio.Channel | None, admission: Admission) -> grpc.RpcMethodHandler:
+    """A handler without serializers: requests and answers stay bytes. Every request is read as a stream, also where
+    there is one: a caller who is refused, or sends nothing, is then noticed before it has sent everything."""
+    make: Callable[..., grpc.RpcMethodHandler] = getattr(
+        grpc, f"stream_{'stream' if rpc.server_streaming else 'unary'}_rpc_method_handler"
+    )
     if channel is None:
+<<<<<<< HEAD
         return make(refused(rpc))
     call = getattr(channel, shape)(rpc.path)
     return make(answer_many(rpc, call) if rpc.server_streaming else answer_one(rpc, call))
@@ -100,17 +131,126 @@ def answer_many(rpc: Rpc, call: Any) -> Callable[[Any, Context], AsyncIterator[b
 
     async def answer(request: Any, context: Context) -> AsyncIterator[bytes]:
         upstream = call(request, timeout=context.time_remaining(), metadata=passed(context))
+=======
+        return make(not_configured(rpc))
+    shape = f"{'stream' if rpc.client_streaming else 'unary'}_{'stream' if rpc.server_streaming else 'unary'}"
+    call = getattr(channel, shape)(rpc.path)
+    if rpc.client_streaming or rpc.server_streaming:
+        answer = Streaming(rpc, call, admission)
+        return make(answer.many if rpc.server_streaming else answer.one)
+    return make(Unary(rpc, call, admission).answer)
+
+
+class Unary:
+    """Passes calls of a method with one answer; their deadline is the caller's, at most the cap."""
+
+    def __init__(self, rpc: Rpc, call: Any, admission: Admission) -> None:
+        self._rpc, self._call = rpc, call
+        self._lane = admission.lanes[rpc.upstream]
+        self._largest = limits.BULK_MESSAGE_BYTES if rpc.bulk else limits.MESSAGE_BYTES
+
+    async def answer(self, requests: AsyncIterator[bytes], context: Context) -> bytes:
+        place = None
+        learn = False
+>>>>>>> e44dc5a (Admission: each service has as many places as it answers well, learned from what calls take, shared fairly; bounds on connections)
         try:
+            place = self._lane.enter(caller(context))
+            place.pause()
+            request = await only(requests, context, self._largest)
+            place.resume()
+            left = context.time_remaining()
+            seconds = limits.DEFAULT_SECONDS if left is None else min(left, limits.MAX_SECONDS)
+            upstream = self._call(request, timeout=seconds, metadata=passed(context))
+            try:
+                reply = await upstream
+                learn = True
+            except grpc.aio.AioRpcError as error:
+                learn = error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+                await fail(context, error)
             await introduce(upstream, context)
-            async for reply in upstream:
-                yield reply
             context.set_trailing_metadata(tuple(await upstream.trailing_metadata()))
+<<<<<<< HEAD
         except grpc.aio.AioRpcError as error:
             await fail(context, error, rpc.upstream)
+=======
+            return reply
+        except Refused as refused:
+            await context.abort_with_status(REFUSALS[refused.error.reason])
+            raise AssertionError("abort raises") from refused
+>>>>>>> e44dc5a (Admission: each service has as many places as it answers well, learned from what calls take, shared fairly; bounds on connections)
         finally:
-            upstream.cancel()
+            if place is not None:
+                place.leave(self._rpc.path, learn, answered=not context.cancelled())
 
-    return answer
+
+async def only(requests: AsyncIterator[bytes], context: Context, largest: int) -> bytes:
+    """The one request of a call, if it comes in time and is not too large."""
+    try:
+        async with asyncio.timeout(limits.BODY_SECONDS):
+            async for request in requests:
+                if len(request) > largest:
+                    text = f"the request may have {largest} bytes, not {len(request)}"
+                    await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
+                return request
+    except TimeoutError:
+        text = f"the request did not arrive within {limits.BODY_SECONDS:g} seconds"
+        await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, text)
+    await context.abort(grpc.StatusCode.INTERNAL, "the call ended without a request")
+    raise AssertionError("abort raises")
+
+
+class Streaming:
+    """Passes calls with several requests or answers. A watch has no deadline but the caller's and the connection's
+    age; it is one of so many streams, and none of its service's places: it would hold one for as long as it lasts."""
+
+    def __init__(self, rpc: Rpc, call: Any, admission: Admission) -> None:
+        self._rpc, self._call, self._streams = rpc, call, admission.streams
+
+    async def one(self, requests: AsyncIterator[bytes], context: Context) -> bytes:
+        async with self._place(context):
+            upstream = self._call(requests, timeout=context.time_remaining(), metadata=passed(context))
+            try:
+                reply = await upstream
+            except grpc.aio.AioRpcError as error:
+                await fail(context, error)
+            await introduce(upstream, context)
+            context.set_trailing_metadata(tuple(await upstream.trailing_metadata()))
+            return reply
+
+    async def many(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+        async with self._place(context):
+            sent: Any = requests
+            if not self._rpc.client_streaming:
+                sent = await only(requests, context, limits.MESSAGE_BYTES)
+            upstream = self._call(sent, timeout=context.time_remaining(), metadata=passed(context))
+            try:
+                await introduce(upstream, context)
+                async for reply in upstream:
+                    yield reply
+                context.set_trailing_metadata(tuple(await upstream.trailing_metadata()))
+            except grpc.aio.AioRpcError as error:
+                await fail(context, error)
+            finally:
+                upstream.cancel()
+
+    @asynccontextmanager
+    async def _place(self, context: Context) -> AsyncIterator[None]:
+        who = caller(context)
+        error = self._streams.take(who)
+        if error is not None:
+            await context.abort_with_status(REFUSALS[error.reason])
+        try:
+            yield
+        finally:
+            self._streams.give_back(who)
+
+
+def caller(context: Context) -> int:
+    """Who calls, for fair shares: the token, or without one the address."""
+    for key, value in context.invocation_metadata() or ():
+        if key == "authorization":
+            return hash(value.encode() if isinstance(value, str) else value)
+    return hash(context.peer().rpartition(":")[0])
 
 
 def refused(rpc: Rpc) -> Callable[[Any, Context], Any]:

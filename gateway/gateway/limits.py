@@ -4,7 +4,6 @@ import asyncio
 import re
 
 from starlette.types import Receive
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.problems import Problem
 
@@ -18,13 +17,31 @@ BULK_MESSAGE_BYTES = 8 << 20
 # A token is 1-2 KB, a filter at most 2,000 characters; ingresses commonly allow as much.
 HEAD_BYTES = 32 << 10
 URL_BYTES = 8 << 10
-# More would only wait: at 2,000 answers per second these are a quarter of a second of work. Their bodies fit in memory.
-IN_FLIGHT = 512
+# Requests whose body or message is still on its way. They hold no place, but up to 8 MB each.
+ARRIVING = 64
+# Streams of answers last as long as their callers; each costs memory, not work.
+STREAMS = 128
 # A person has given up after 10 s; 30 s is the services' own cap.
 DEFAULT_SECONDS = 10.0
 MAX_SECONDS = 30.0
-# A body that trickles in holds a place of IN_FLIGHT.
+# A body that trickles in is one of ARRIVING.
 BODY_SECONDS = 10.0
+# A head is one or two packets; whoever needs longer opens connections to keep them.
+HEAD_SECONDS = 10.0
+# Longer than the pause of a person who reads, and than most balancers keep theirs. An answer must be read in it, too.
+IDLE_SECONDS = 75
+# A few KB each while idle; the process raises the number of files it may open to match.
+CONNECTIONS = 16_000
+# Other systems keep one each, and browsers cannot speak it.
+GRPC_CONNECTIONS = 1_000
+# Answers that their callers do not read. Beyond, the largest are cut off.
+UNSENT_BYTES = 64 << 20
+# Bytes of a refused body that are read and dropped, so that the caller sees the refusal and not a broken connection.
+DROPPED_BYTES = 16 << 20
+# Requests sent ahead of their answers; libraries that pipeline at all send a handful.
+PIPELINED = 8
+# From half a millisecond to half a minute in steps of a quarter: a percentile is known to an eighth.
+ANSWERED_BUCKETS = tuple(round(0.0005 * 1.25**step, 6) for step in range(50))
 
 GRPC_TIMEOUT = re.compile(rb"(\d{1,8})([HMSmun])")
 SECONDS = re.compile(rb"\d{1,6}(\.\d{1,6})?")
@@ -35,48 +52,12 @@ class ClientGone(Exception):
     """The caller closed the connection: nobody is there to answer."""
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """Closes a connection whose request line and headers do not end: httptools would collect them for ever."""
-
-    _head_bytes = 0
-    _in_head = True
-
-    def on_message_begin(self) -> None:
-        self._in_head, self._head_bytes = True, 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        super().on_headers_complete()
-
-    def data_received(self, data: bytes) -> None:
-        if self._in_head:
-            self._head_bytes += len(data)
-            # One read may hold a whole request with its body; only a head that goes on after that is refused.
-            if self._head_bytes - len(data) > HEAD_BYTES:
-                self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n")
-                self.transport.close()
-                return
-        super().data_received(data)
-
-    def send_400_response(self, msg: str) -> None:
-        """What is not HTTP gets the same kind of answer as every other mistake, though it has no trace."""
-        body = Problem.invalid("", "the request is not HTTP/1.1").body("")
-        head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\ncontent-length: {len(body)}"
-        self.transport.write(head.encode() + b"\r\nconnection: close\r\n\r\n" + body)
-        self.transport.close()
-
-
 def check_head(raw_headers: list[tuple[bytes, bytes]], url_bytes: int) -> None:
     """Raises Problem 414 or 431."""
     if url_bytes > URL_BYTES:
         raise Problem(414, "URL_TOO_LONG", f"the URL may have {URL_BYTES} bytes, not {url_bytes}")
     if sum([len(name) + len(value) for name, value in raw_headers]) > HEAD_BYTES:
         raise Problem(431, "HEADERS_TOO_LARGE", f"the headers may have {HEAD_BYTES} bytes")
-
-
-def too_busy() -> Problem:
-    return Problem(503, "TOO_BUSY", f"{IN_FLIGHT} requests are being answered; try again")
 
 
 def deadline(headers: dict[bytes, bytes]) -> float:

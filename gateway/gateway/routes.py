@@ -80,6 +80,7 @@ class Routes(BaseRoute):
 
     def __init__(self) -> None:
         self._table: dict[tuple[int, str | None, str], list[Shape]] = {}
+        self._services: dict[str, str] = {}
 
     def add(self, rpc: Rpc, rule: Rule, endpoint: Endpoint) -> None:
         """Raises BadContract if another RPC has the same method and path."""
@@ -95,6 +96,13 @@ class Routes(BaseRoute):
             other = shape.methods[rule.method][0]
             raise BadContract(f"{rpc.path} and {other.path} both want {rule.method} {rule.template}")
         shape.methods[rule.method] = (rpc, template, endpoint)
+        self._services[template.segments[1] or ""] = rpc.upstream
+
+    def service(self, path: str) -> str | None:
+        """Who answers what lies at a path, by its collection alone; None if nobody does."""
+        if not path.startswith("/v1/"):
+            return None
+        return self._services.get(path[4:].partition("/")[0].partition(":")[0])
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         serves = scope["type"] == "http" and scope["path"].startswith("/v1/")

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from starlette.types import Receive, Scope, Send
 
 from gateway import json_text, limits
+from gateway.admission import Place
 from gateway.codec import Codec, Values
 from gateway.contract import Rpc, Rule, is_output
 from gateway.limits import ClientGone
@@ -118,8 +119,7 @@ class Transcoder:
         values: Values = {}
         if self._decode is not None:
             check_content(headers)
-            body = await limits.read_body(receive, headers, self._body_limit)
-            values = self._read_body(body)
+            values = self._read_body(await self._body(scope, receive, headers))
         if scope["query_string"]:
             self.query.read(scope["query_string"], values)
         if self._unmasked is not None and values.get("update_mask") is None:
@@ -133,6 +133,16 @@ class Transcoder:
         if b"idempotency-key" in headers:
             self._put_key(headers[b"idempotency-key"], values)
         return values
+
+    async def _body(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
+        """The body; while it is on its way, the place is another's."""
+        place: Place | None = scope.get("place")
+        if place is None or not scope["cycle"].more_body:
+            return await limits.read_body(receive, headers, self._body_limit)
+        place.pause()
+        body = await limits.read_body(receive, headers, self._body_limit)
+        place.resume()
+        return body
 
     def _read_body(self, body: bytes) -> Values:
         """An empty body says nothing, like {}."""

@@ -18,8 +18,9 @@ import httpx
 import pytest
 import pytest_asyncio
 from gateway.__main__ import server
+from gateway.admission import Admission
+from gateway.connections import Connections
 from gateway.contract import Contract, Rpc
-from gateway.limits import BoundedProtocol
 from gateway.settings import descriptors
 from gateway.upstreams import Upstreams
 from google.protobuf import descriptor_pb2
@@ -27,6 +28,7 @@ from grpc_tools import protoc
 
 from gateway import admin, app, grpc_proxy
 
+MOST_CONNECTIONS = 200
 HERE = Path(__file__).parent
 # Who does not say who he is gets no further than the gate; what the services make of it is their matter.
 IDENTIFIED = {"authorization": "Bearer anybody"}
@@ -108,6 +110,8 @@ class Running:
     world: World
     contract: Contract
     target: str
+    admission: Admission
+    connections: Connections
 
 
 @pytest.fixture(scope="session")
@@ -151,20 +155,24 @@ async def stack(contract: Contract) -> AsyncIterator[Running]:
     await service.start()
     targets = dict.fromkeys(contract.upstreams - {"marketing", "sales"}, target) | {"sales": f"127.0.0.1:{dead_port()}"}
     upstreams = Upstreams(contract, targets)
-    web = server(app.build(contract, upstreams, admin.Metrics()), http=BoundedProtocol)
+    admission = Admission(contract.upstreams)
+    gate = app.build(contract, upstreams, admin.Metrics())
+    connections = Connections(admission, gate.routes.service, gate.refused, MOST_CONNECTIONS)
+    web = server(gate, http=connections.protocol)
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
-    proxy, _ = grpc_proxy.build(contract, upstreams)
+    proxy, _ = grpc_proxy.build(contract, upstreams, admission)
     grpc_port = proxy.add_insecure_port("127.0.0.1:0")
     await proxy.start()
-    task = asyncio.create_task(web.serve([listening]))
+    tasks = [asyncio.create_task(web.serve([listening])), asyncio.create_task(connections.watch())]
     async with (
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20, headers=IDENTIFIED) as http,
         grpc.aio.insecure_channel(f"127.0.0.1:{grpc_port}") as channel,
     ):
-        yield Running(http, port, channel, world, contract, target)
+        yield Running(http, port, channel, world, contract, target, admission, connections)
     web.should_exit = True
-    await task
+    await tasks[0]
+    tasks[1].cancel()
     await proxy.stop(1)
     await upstreams.close()
     await service.stop(1)

@@ -149,27 +149,6 @@ async def test_headers_that_never_end_close_the_connection(gateway: Running) -> 
     writer.close()
 
 
-async def test_more_requests_than_the_limit_are_turned_away_at_once(
-    gateway: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    arrived, go_on = asyncio.Event(), asyncio.Event()
-
-    async def wait(request: object, context: object) -> dict[str, str]:
-        arrived.set()
-        await go_on.wait()
-        return {"name": "leads/1"}
-
-    gateway.world.replies["GetLead"] = wait
-    monkeypatch.setattr(limits, "IN_FLIGHT", 1)
-    first = asyncio.create_task(gateway.http.get(LEAD))
-    await arrived.wait()
-    second = await gateway.http.get(LEAD)
-    assert (second.status_code, second.json()["reason"], second.headers["retry-after"]) == (503, "TOO_BUSY", "1")
-    go_on.set()
-    assert (await first).status_code == 200
-    assert (await gateway.http.get(LEAD)).status_code == 200
-
-
 # Deadlines
 
 

@@ -1,0 +1,162 @@
+"""Who is let in: each service has so many places, and no caller may take them all.
+
+A place is held while a service works, not while a body trickles in or an answer is read. Both ports share one
+Admission. It looks at a request's head only: refusing must cost next to nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from time import perf_counter
+
+from chassis.errors import CrmError, TooBusy, TooManyAtOnce
+
+from gateway import limits
+from gateway.histogram import Histogram
+from gateway.limit import ALONE, Limit
+
+
+class Refused(Exception):
+    """There is no place. `error` says whether this caller has too many (429) or everybody together (503)."""
+
+    def __init__(self, error: CrmError) -> None:
+        super().__init__(error.reason)
+        self.error = error
+
+
+# Made once, for they are told thousands of times a second.
+CALLER, EVERYBODY = TooManyAtOnce(), TooBusy()
+
+
+class Shares:
+    """Places shared by callers. One caller may hold as many as are free for others (the dynamic threshold that
+    Choudhury and Hahne gave packet switches in 1998): half of all if it is alone, a third beside another, and someone
+    new always finds room.
+    """
+
+    def __init__(self, most: float) -> None:
+        self.most = most
+        self.taken = 0
+        self.held: dict[int, int] = {}
+
+    def take(self, caller: int) -> CrmError | None:
+        """Takes a place, or says why not."""
+        free = int(self.most) - self.taken
+        if free <= 0:
+            return EVERYBODY
+        held = self.held.get(caller, 0)
+        if held >= free:
+            return CALLER
+        self.held[caller] = held + 1
+        self.taken += 1
+        return None
+
+    def give_back(self, caller: int) -> None:
+        self.taken -= 1
+        held = self.held.pop(caller) - 1
+        if held:
+            self.held[caller] = held
+
+
+class Lane:
+    """The places of one service. One that hangs fills its own lane; the others go on."""
+
+    def __init__(self, answered: Histogram, arriving: Shares) -> None:
+        self.limit, self.answered, self.arriving = Limit(), answered, arriving
+        self.shares = Shares(self.limit.places)
+        self.refused: defaultdict[str, int] = defaultdict(int)
+        self.entered = 0
+        self.crowded = 0  # the last entry that found more than ALONE others
+
+    def enter(self, caller: int) -> "Place":
+        """A place for a call; raises Refused."""
+        return Place(self, caller)
+
+    def take(self, caller: int) -> bool:
+        """Takes a place; whether at most ALONE others are under way. Raises Refused."""
+        error = self.shares.take(caller)
+        if error is not None or self.shares.taken * 2 > self.shares.most:
+            self.limit.pressed()
+        if error is not None:
+            raise self.refusal(error)
+        self.entered += 1
+        if self.shares.taken <= ALONE + 1:
+            return True
+        self.crowded = self.entered
+        return False
+
+    def refusal(self, error: CrmError) -> Refused:
+        self.refused[error.reason] += 1
+        return Refused(error)
+
+
+class Place:
+    """What one admitted call holds until `leave`, which may be called again without harm."""
+
+    __slots__ = ("_arriving", "_caller", "_held", "_lane", "_number", "_quiet", "_since")
+
+    def __init__(self, lane: Lane, caller: int) -> None:
+        self._lane, self._caller = lane, caller
+        self._arriving = False
+        self._take()
+
+    def _take(self) -> None:
+        lane = self._lane
+        self._quiet = lane.take(self._caller)
+        self._held, self._number, self._since = True, lane.entered, perf_counter()
+
+    def pause(self) -> None:
+        """Gives the place to others: the caller has not sent everything yet. Raises Refused if too many have not."""
+        error = self._lane.arriving.take(self._caller)
+        if error is not None:
+            raise self._lane.refusal(error)
+        self._lane.shares.give_back(self._caller)
+        self._held, self._arriving = False, True
+
+    def resume(self) -> None:
+        """Takes it again; the time counts from here. Raises Refused."""
+        self._arrived()
+        self._take()
+
+    def _arrived(self) -> None:
+        if self._arriving:
+            self._arriving = False
+            self._lane.arriving.give_back(self._caller)
+
+    def leave(self, rpc: str = "", learn: bool = False, answered: bool = True) -> None:
+        """`learn`: what it took tells how the service does. A refusal or an error takes less than the work would.
+        `answered`: somebody got an answer, so the time counts."""
+        self._arrived()
+        if not self._held:
+            return
+        self._held = False
+        lane, now = self._lane, perf_counter()
+        lane.shares.give_back(self._caller)
+        if answered:
+            lane.answered.observe(now - self._since)
+        if learn:
+            lane.limit.took(rpc, now - self._since, self._quiet and lane.crowded < self._number, now)
+            lane.shares.most = lane.limit.places
+
+
+class Admission:
+    """All lanes, and the fixed bounds beside them: calls whose request is still arriving, and streams of answers."""
+
+    def __init__(self, services: Iterable[str]) -> None:
+        self.answered = Histogram(limits.ANSWERED_BUCKETS)
+        self.arriving = Shares(limits.ARRIVING)
+        self.lanes = {service: Lane(self.answered, self.arriving) for service in services}
+        self.streams = Shares(limits.STREAMS)
+
+    def text(self) -> list[str]:
+        """For /metrics."""
+        lines = self.answered.text("crm_gateway_admitted_seconds")
+        lines += ["# TYPE crm_gateway_limit gauge", "# TYPE crm_gateway_places_taken gauge"]
+        lines += ["# TYPE crm_gateway_refused_total counter"]
+        for service, lane in sorted(self.lanes.items()):
+            lines.append(f'crm_gateway_limit{{service="{service}"}} {lane.limit.places:.1f}')
+            lines.append(f'crm_gateway_places_taken{{service="{service}"}} {lane.shares.taken}')
+            for reason, number in sorted(lane.refused.items()):
+                lines.append(f'crm_gateway_refused_total{{service="{service}",reason="{reason}"}} {number}')
+        lines.append(f"crm_gateway_arriving {self.arriving.taken}")
+        lines.append(f"crm_gateway_streams {self.streams.taken}")
+        return lines

@@ -1,0 +1,96 @@
+"""What a running suite says of itself, and what the machine says of its processes."""
+
+import asyncio
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from crmctl.http import Server
+from whole_suite import Suite
+
+TESTS = Path(__file__).parents[2]
+SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? ([0-9.e+-]+)$")
+
+
+class Processes:
+    """The processes of a suite by the names of their logs: `gateway`, `leads`, …, `postgres` with all its children."""
+
+    def __init__(self, suite: Suite) -> None:
+        self.by_name: dict[str, list[psutil.Process]] = {}
+        for child in psutil.Process(suite.process.pid).children():
+            words = child.cmdline()
+            name = "postgres" if any("postgres" in word for word in words[:3]) else words[-1].rpartition("/")[2]
+            module = words[words.index("-m") + 1].rpartition(".")[2] if "-m" in words else name
+            self.by_name[module] = [child]
+
+    def admin(self, name: str) -> Server:
+        return Server(f"http://{self.by_name[name][0].environ()['ADMIN_ADDRESS']}", 5.0)
+
+    def resident(self, name: str) -> int:
+        """Bytes in memory of a process and its children."""
+        total = 0
+        for process in self.by_name[name]:
+            for one in (process, *process.children(recursive=True)):
+                try:
+                    total += one.memory_info().rss
+                except psutil.NoSuchProcess:
+                    continue
+        return total
+
+    def files(self, name: str) -> int:
+        return sum(process.num_fds() for process in self.by_name[name])
+
+
+@dataclass
+class Metrics:
+    """One reading of /metrics: (name, labels) → value."""
+
+    values: dict[tuple[str, str], float]
+
+    @classmethod
+    async def read(cls, server: Server) -> "Metrics":
+        answer = await server.call("GET", "/metrics", {}, {})
+        found = (SAMPLE.match(line) for line in answer.body.decode().splitlines())
+        return cls({(match[1], match[2] or ""): float(match[3]) for match in found if match})
+
+    def __getitem__(self, name: str) -> float:
+        """All series of a name together."""
+        return sum(value for (key, _), value in self.values.items() if key == name)
+
+    def by_label(self, name: str, label: str) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for (key, labels), value in self.values.items():
+            match = re.search(f'{label}="([^"]*)"', labels)
+            if key == name and match:
+                found[match[1]] = found.get(match[1], 0) + value
+        return found
+
+    def percentile(self, name: str, share: float, since: "Metrics") -> float:
+        """What `share` of the values observed since an earlier reading stayed below: interpolated in its bucket."""
+        counts = [
+            (float(bound), value - since.by_label(f"{name}_bucket", "le").get(bound, 0))
+            for bound, value in self.by_label(f"{name}_bucket", "le").items()
+        ]
+        wanted, below, lower = share * counts[-1][1], 0.0, 0.0
+        for bound, total in counts:
+            if total >= wanted and total > below:
+                return lower + (min(bound, 60.0) - lower) * (wanted - below) / (total - below)
+            below, lower = total, bound
+        return lower
+
+
+async def generate(**plan: Any) -> dict[str, Any]:
+    """Runs the generator in a process of its own; its result, with statuses as numbers."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "failures.overload.generator", cwd=TESTS,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    said, _ = await process.communicate(json.dumps(plan).encode())
+    assert process.returncode == 0
+    result = json.loads(said)
+    result["statuses"] = {int(status): numbers for status, numbers in result["statuses"].items()}
+    return result
