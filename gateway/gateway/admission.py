@@ -5,7 +5,7 @@ Admission. It looks at a request's head only: refusing must cost next to nothing
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 
 from chassis.errors import CrmError, TooBusy, TooManyAtOnce
@@ -29,8 +29,8 @@ CALLER, EVERYBODY = TooManyAtOnce(), TooBusy()
 
 class Shares:
     """Places shared by callers. One caller may hold as many as are free for others (the dynamic threshold that
-    Choudhury and Hahne gave packet switches in 1998): half of all if it is alone, a third beside another, and someone
-    new always finds room.
+    Choudhury and Hahne gave packet switches in 1998): half of all if it is alone, a third beside another greedy one;
+    k of them leave one place in k + 1 to everybody else.
     """
 
     def __init__(self, most: float) -> None:
@@ -60,29 +60,23 @@ class Shares:
 class Lane:
     """The places of one service. One that hangs fills its own lane; the others go on."""
 
-    def __init__(self, answered: Histogram, arriving: Shares) -> None:
-        self.limit, self.answered, self.arriving = Limit(), answered, arriving
+    def __init__(self, answered: Histogram, arriving: Shares, clock: Callable[[], float] = perf_counter) -> None:
+        self.limit, self.answered, self.arriving, self.clock = Limit(), answered, arriving, clock
         self.shares = Shares(self.limit.places)
         self.refused: defaultdict[str, int] = defaultdict(int)
-        self.entered = 0
-        self.crowded = 0  # the last entry that found more than ALONE others
 
     def enter(self, caller: int) -> "Place":
         """A place for a call; raises Refused."""
         return Place(self, caller)
 
     def take(self, caller: int) -> bool:
-        """Takes a place; whether at most ALONE others are under way. Raises Refused."""
+        """Takes a place; whether at most ALONE others had one. Raises Refused."""
         error = self.shares.take(caller)
         if error is not None or self.shares.taken * 2 > self.shares.most:
             self.limit.pressed()
         if error is not None:
             raise self.refusal(error)
-        self.entered += 1
-        if self.shares.taken <= ALONE + 1:
-            return True
-        self.crowded = self.entered
-        return False
+        return self.shares.taken <= ALONE + 1
 
     def refusal(self, error: CrmError) -> Refused:
         self.refused[error.reason] += 1
@@ -92,7 +86,7 @@ class Lane:
 class Place:
     """What one admitted call holds until `leave`, which may be called again without harm."""
 
-    __slots__ = ("_arriving", "_caller", "_held", "_lane", "_number", "_quiet", "_since")
+    __slots__ = ("_arriving", "_caller", "_held", "_lane", "_quiet", "_since")
 
     def __init__(self, lane: Lane, caller: int) -> None:
         self._lane, self._caller = lane, caller
@@ -100,9 +94,8 @@ class Place:
         self._take()
 
     def _take(self) -> None:
-        lane = self._lane
-        self._quiet = lane.take(self._caller)
-        self._held, self._number, self._since = True, lane.entered, perf_counter()
+        self._quiet = self._lane.take(self._caller)
+        self._held, self._since = True, self._lane.clock()
 
     def pause(self) -> None:
         """Gives the place to others: the caller has not sent everything yet. Raises Refused if too many have not."""
@@ -129,12 +122,13 @@ class Place:
         if not self._held:
             return
         self._held = False
-        lane, now = self._lane, perf_counter()
+        lane = self._lane
+        now = lane.clock()
         lane.shares.give_back(self._caller)
         if answered:
             lane.answered.observe(now - self._since)
         if learn:
-            lane.limit.took(rpc, now - self._since, self._quiet and lane.crowded < self._number, now)
+            lane.limit.took(rpc, now - self._since, self._quiet, now)
             lane.shares.most = lane.limit.places
 
 

@@ -24,8 +24,10 @@ STEEPEST = 0.5
 SMOOTHING = 0.2
 # Calls that had at most so many others of their service beside them tell how long the RPC takes alone.
 ALONE = 1
-# A new call weighs at least so much in that average: what a growing table does to a query is learned in minutes.
-WEIGHT = 0.05
+# What is known of an RPC moves by so much per call seen alone: what a growing table does to it is learned in minutes.
+WEIGHT = 0.03
+# Where LEAST are let in although more come, what is known is probably wrong: it is learned anew in seconds.
+DOUBT = 0.1
 # Ratios above are equally bad; a hanging service shall not need to be understood more exactly.
 WORST = 8.0
 
@@ -35,10 +37,10 @@ class Limit:
 
     def __init__(self) -> None:
         self.places = FIRST
-        self._alone: dict[str, tuple[int, float]] = {}  # RPC → calls seen alone, what they took
+        self._alone: dict[str, tuple[int, float]] = {}  # RPC → calls seen alone, their median
         self._ratios: list[float] = []
         self._unknown = 0
-        self._pressed = False
+        self._pressed = self._was_pressed = False
         self._opened = 0.0
 
     def pressed(self) -> None:
@@ -46,12 +48,16 @@ class Limit:
         self._pressed = True
 
     def took(self, rpc: str, seconds: float, alone: bool, now: float) -> None:
-        """One call that was answered; `alone`: at most ALONE others were under way during it."""
+        """One call that was answered; `alone`: at most ALONE others were under way when it came. Not whether
+        others came later: only short calls would be alone then, and an RPC would look faster than it is."""
         seen, usual = self._alone.get(rpc, (0, seconds))
-        if alone or (seen and seconds < usual):
-            usual += max(WEIGHT, 1 / (seen + 1)) * (seconds - usual)
+        # Under load others do come at once. Where at most two are let in, nobody can.
+        bottom = self.places <= LEAST
+        if alone and (bottom or not (self._pressed or self._was_pressed)):
+            # Towards the median, a step up or down at a time: a mean would follow the few slow ones.
+            usual *= 1 + max(DOUBT if bottom else WEIGHT, 1 / (seen + 2)) * ((seconds > usual) - (seconds < usual))
             self._alone[rpc] = (seen + 1, usual)
-        if seen or alone:
+        if rpc in self._alone:
             self._ratios.append(min(seconds / max(usual, 1e-6), WORST))
         else:
             self._unknown += 1
@@ -60,16 +66,19 @@ class Limit:
             self._opened = now
 
     def _judge(self) -> None:
-        """Moves the limit by one window. RPCs never seen alone count as slow while places are short: fewer at a time,
-        and they will be."""
-        known = len(self._ratios) >= self._unknown
-        gradient = max(STEEPEST, min(1.0, TOLERANCE / median(self._ratios))) if known else STEEPEST
-        room = self.places * gradient + sqrt(self.places)
-        if self._pressed and room < self.places:
-            self.places = max(room, LEAST)
-        elif self._pressed and known:
-            self.places = min(self.places + SMOOTHING * (room - self.places), MOST)
-        elif not self._pressed and gradient == 1.0 and self.places < FIRST:
-            self.places = min(self.places + SMOOTHING * FIRST, FIRST)
+        """Moves the limit by one window."""
+        if self._unknown > len(self._ratios):
+            # Mostly RPCs never seen alone: if places are short, let in so few that they are.
+            self.places = LEAST if self._pressed else self.places
+        else:
+            gradient = max(STEEPEST, min(1.0, TOLERANCE / median(self._ratios)))
+            # The square root is what may wait, as in Gradient2; nothing may where everything waits already.
+            room = self.places * gradient + (sqrt(self.places) if gradient > STEEPEST else 0.0)
+            if not self._pressed:
+                room = FIRST if gradient == 1.0 else self.places
+                room = max(room, self.places)
+            rises = room > self.places
+            self.places += (SMOOTHING if rises else 1.0) * (room - self.places)
+        self.places = max(LEAST, min(self.places, MOST))
         self._ratios.clear()
-        self._unknown, self._pressed = 0, False
+        self._unknown, self._was_pressed, self._pressed = 0, self._pressed, False

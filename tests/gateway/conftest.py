@@ -28,7 +28,7 @@ from grpc_tools import protoc
 
 from gateway import admin, app, grpc_proxy
 
-MOST_CONNECTIONS = 200
+MOST_CONNECTIONS = 1_000
 HERE = Path(__file__).parent
 # Who does not say who he is gets no further than the gate; what the services make of it is their matter.
 IDENTIFIED = {"authorization": "Bearer anybody"}
@@ -160,6 +160,7 @@ async def stack(contract: Contract) -> AsyncIterator[Running]:
     connections = Connections(admission, gate.routes.service, gate.refused, MOST_CONNECTIONS)
     web = server(gate, http=connections.protocol)
     listening = socket.create_server(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)  # else the kernel hides who does not read
     port = listening.getsockname()[1]
     proxy, _ = grpc_proxy.build(contract, upstreams, admission)
     grpc_port = proxy.add_insecure_port("127.0.0.1:0")
