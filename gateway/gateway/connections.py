@@ -31,6 +31,7 @@ class Refusal:
     def __init__(self, problem: Problem, close: bool = False) -> None:
         body = problem.body(NO_TRACE)
         head = [f"HTTP/1.1 {problem.status} {title(problem.status)}", "content-type: application/problem+json"]
+        head += ["x-content-type-options: nosniff"]
         head += [f"content-length: {len(body)}", f"x-trace-id: {NO_TRACE}"]
         head += [f"{name}: {value}" for name, value in problem.headers.items()]
         head += ["connection: close"] if close else []

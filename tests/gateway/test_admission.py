@@ -123,7 +123,7 @@ def test_shares_add_up_and_are_all_given_back(callers, most):
 @given(greedy=st.integers(1, 8), most=st.integers(1, 200))
 def test_greedy_callers_leave_room_for_somebody_new(greedy, most):
     shares = Shares(most)
-    while any([shares.take(caller) is None for caller in range(greedy)]):  # each in turn, not until the first
+    while [shares.take(caller) for caller in range(greedy)].count(None):  # each in turn
         pass
     assert max(shares.held.values()) - min(shares.held.values()) <= 1
     if most > greedy:

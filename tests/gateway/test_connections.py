@@ -168,8 +168,8 @@ async def test_the_grpc_port_refuses_with_a_reason_and_a_pause_and_shares_the_pl
             await call
         status = status_pb2.Status.FromString(dict(caught.value.trailing_metadata())["grpc-status-details-bin"])
         info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
-        assert any([detail.Unpack(info) for detail in status.details])
-        assert any([detail.Unpack(retry) for detail in status.details])
+        assert any(detail.Unpack(info) for detail in status.details)
+        assert any(detail.Unpack(retry) for detail in status.details)
         assert (caught.value.code(), info.reason, retry.retry_delay.seconds) == (code, reason, 1)
     held.go_on.set()
     await waiting
@@ -199,7 +199,7 @@ async def test_a_body_that_trickles_holds_no_place_and_gets_408(
 async def test_one_caller_may_have_half_of_the_bodies_on_their_way(gateway: Running, places: Any) -> None:
     places(200)
     slow = [await Client.open(gateway, POST + b"content-length: 9\r\n\r\n{") for _ in range(limits.ARRIVING)]
-    refused = [client for client in slow[limits.ARRIVING // 2 :]]
+    refused = slow[limits.ARRIVING // 2 :]
     assert {(await client.answer())[2]["reason"] for client in refused} == {"TOO_MANY_AT_ONCE"}
     for client in slow:
         client.writer.close()
