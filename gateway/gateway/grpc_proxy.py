@@ -6,11 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import grpc
-<<<<<<< HEAD
-from google.protobuf import duration_pb2
-=======
 from chassis.statuses import to_status
->>>>>>> e44dc5a (Admission: each service has as many places as it answers well, learned from what calls take, shared fairly; bounds on connections)
+from google.protobuf import duration_pb2
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -18,12 +15,8 @@ from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
-<<<<<<< HEAD
 from gateway import limits, problems
-=======
-from gateway import limits
 from gateway.admission import CALLER, EVERYBODY, Admission, Refused
->>>>>>> e44dc5a (Admission: each service has as many places as it answers well, learned from what calls take, shared fairly; bounds on connections)
 from gateway.contract import Contract, Rpc
 from gateway.upstreams import Upstreams
 
@@ -98,41 +91,7 @@ def handler(rpc: Rpc, channel: grpc.aio.Channel | None, admission: Admission) ->
         grpc, f"stream_{'stream' if rpc.server_streaming else 'unary'}_rpc_method_handler"
     )
     if channel is None:
-<<<<<<< HEAD
         return make(refused(rpc))
-    call = getattr(channel, shape)(rpc.path)
-    return make(answer_many(rpc, call) if rpc.server_streaming else answer_one(rpc, call))
-
-
-def answer_one(rpc: Rpc, call: Any) -> Callable[[Any, Context], Any]:
-    """Passes a call with one answer; its deadline is the caller's, at most the cap."""
-    largest = limits.BULK_MESSAGE_BYTES if rpc.bulk else limits.MESSAGE_BYTES
-
-    async def answer(request: Any, context: Context) -> bytes:
-        if isinstance(request, bytes) and len(request) > largest:
-            text = f"the request may have {largest} bytes, not {len(request)}"
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
-        left = context.time_remaining()
-        seconds = limits.DEFAULT_SECONDS if left is None else min(left, limits.MAX_SECONDS)
-        upstream = call(request, timeout=seconds, metadata=passed(context))
-        try:
-            reply = await upstream
-        except grpc.aio.AioRpcError as error:
-            await fail(context, error, rpc.upstream)
-        await introduce(upstream, context)
-        context.set_trailing_metadata(tuple(await upstream.trailing_metadata()))
-        return reply
-
-    return answer
-
-
-def answer_many(rpc: Rpc, call: Any) -> Callable[[Any, Context], AsyncIterator[bytes]]:
-    """Passes a call with a stream of answers; a watch has no deadline but the caller's."""
-
-    async def answer(request: Any, context: Context) -> AsyncIterator[bytes]:
-        upstream = call(request, timeout=context.time_remaining(), metadata=passed(context))
-=======
-        return make(not_configured(rpc))
     shape = f"{'stream' if rpc.client_streaming else 'unary'}_{'stream' if rpc.server_streaming else 'unary'}"
     call = getattr(channel, shape)(rpc.path)
     if rpc.client_streaming or rpc.server_streaming:
@@ -152,7 +111,6 @@ class Unary:
     async def answer(self, requests: AsyncIterator[bytes], context: Context) -> bytes:
         place = None
         learn = False
->>>>>>> e44dc5a (Admission: each service has as many places as it answers well, learned from what calls take, shared fairly; bounds on connections)
         try:
             place = self._lane.enter(caller(context))
             place.pause()
@@ -166,18 +124,13 @@ class Unary:
                 learn = True
             except grpc.aio.AioRpcError as error:
                 learn = error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-                await fail(context, error)
+                await fail(context, error, self._rpc.upstream)
             await introduce(upstream, context)
             context.set_trailing_metadata(tuple(await upstream.trailing_metadata()))
-<<<<<<< HEAD
-        except grpc.aio.AioRpcError as error:
-            await fail(context, error, rpc.upstream)
-=======
             return reply
-        except Refused as refused:
-            await context.abort_with_status(REFUSALS[refused.error.reason])
-            raise AssertionError("abort raises") from refused
->>>>>>> e44dc5a (Admission: each service has as many places as it answers well, learned from what calls take, shared fairly; bounds on connections)
+        except Refused as full:
+            await context.abort_with_status(REFUSALS[full.error.reason])
+            raise AssertionError("abort raises") from full
         finally:
             if place is not None:
                 place.leave(self._rpc.path, learn, answered=not context.cancelled())
@@ -212,7 +165,7 @@ class Streaming:
             try:
                 reply = await upstream
             except grpc.aio.AioRpcError as error:
-                await fail(context, error)
+                await fail(context, error, self._rpc.upstream)
             await introduce(upstream, context)
             context.set_trailing_metadata(tuple(await upstream.trailing_metadata()))
             return reply
@@ -229,7 +182,7 @@ class Streaming:
                     yield reply
                 context.set_trailing_metadata(tuple(await upstream.trailing_metadata()))
             except grpc.aio.AioRpcError as error:
-                await fail(context, error)
+                await fail(context, error, self._rpc.upstream)
             finally:
                 upstream.cancel()
 
