@@ -10,20 +10,23 @@ from statistics import median
 
 # Two always find a place: with less a slow service could not be seen to be fast again.
 LEAST = 2.0
-# What a quiet service is given: a page that asks for a dozen things at once, and a few people at the same time.
-FIRST = 24.0
+# What a quiet service is given: two pages that each ask for half a dozen things at once. Until a sudden overload is
+# noticed, so many are let in: more would make the first of them slow.
+FIRST = 16.0
 # Their bodies and answers fit in memory, whatever the service can do.
 MOST = 512.0
 # How much slower than alone a call may become. Less leaves processors idle between two calls, more is felt by people.
 TOLERANCE = 1.6
 # A window is judged when it is this old and has this many calls; a median of fewer is chance.
-WINDOW_SECONDS = 0.1
+WINDOW_SECONDS = 0.05
 WINDOW_CALLS = 8
 # The limit falls at once, by half at most, and rises by a fifth of what it could.
 STEEPEST = 0.5
 SMOOTHING = 0.2
 # Calls that had at most so many others of their service beside them tell how long the RPC takes alone.
 ALONE = 1
+# One call alone may have been an odd one; from so many on, an RPC is known.
+KNOWN = 8
 # What is known of an RPC moves by so much per call seen alone: what a growing table does to it is learned in minutes.
 WEIGHT = 0.03
 # Where LEAST are let in although more come, what is known is probably wrong: it is learned anew in seconds.
@@ -57,7 +60,8 @@ class Limit:
             # Towards the median, a step up or down at a time: a mean would follow the few slow ones.
             usual *= 1 + max(DOUBT if bottom else WEIGHT, 1 / (seen + 2)) * ((seconds > usual) - (seconds < usual))
             self._alone[rpc] = (seen + 1, usual)
-        if rpc in self._alone:
+            seen += 1
+        if seen >= KNOWN:
             self._ratios.append(min(seconds / max(usual, 1e-6), WORST))
         else:
             self._unknown += 1
@@ -68,7 +72,7 @@ class Limit:
     def _judge(self) -> None:
         """Moves the limit by one window."""
         if self._unknown > len(self._ratios):
-            # Mostly RPCs never seen alone: if places are short, let in so few that they are.
+            # Mostly RPCs that are not known yet: if places are short, let in so few that they are.
             self.places = LEAST if self._pressed else self.places
         else:
             gradient = max(STEEPEST, min(1.0, TOLERANCE / median(self._ratios)))

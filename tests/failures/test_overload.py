@@ -95,7 +95,7 @@ class Stand:
         _, capacity, _ = await self.timed(rate=0, seconds=3, connections=8)
         _, _, unloaded = await self.timed(rate=QUIET_SHARE * capacity, seconds=4, connections=50)
         before, highest = self.processes.resident("gateway"), 0
-        loading = asyncio.create_task(self.timed(rate=TIMES * capacity, seconds=5, connections=300))
+        loading = asyncio.create_task(self.timed(rate=TIMES * capacity, seconds=8, connections=300))
         while not loading.done():
             highest = max(highest, self.processes.resident("gateway"))
             await asyncio.sleep(0.1)

@@ -31,12 +31,13 @@ class Processes:
         return Server(f"http://{self.by_name[name][0].environ()['ADMIN_ADDRESS']}", 5.0)
 
     def resident(self, name: str) -> int:
-        """Bytes in memory of a process and its children."""
+        """Bytes in memory of a process and its children; what those of Postgres share is counted once."""
         total = 0
         for process in self.by_name[name]:
-            for one in (process, *process.children(recursive=True)):
+            children = process.children(recursive=True)
+            for one in (process, *children):
                 try:
-                    total += one.memory_info().rss
+                    total += one.memory_full_info().pss if children else one.memory_info().rss
                 except psutil.NoSuchProcess:
                     continue
         return total
