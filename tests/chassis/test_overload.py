@@ -31,10 +31,10 @@ async def test_more_calls_than_the_bound_are_told_to_come_back(leads, monkeypatc
         return leads.process._edge.under_way == 3
 
     async with Locked(leads):
-        calls = [write(leads, number, str(uuid.uuid4())) for number in range(3)]
+        calls = [write(leads, 1000 + number, str(uuid.uuid4())) for number in range(3)]
         await until(three, "three calls wait")
         with pytest.raises(Unavailable) as refused:
-            await write(leads, 9, str(uuid.uuid4()))
+            await write(leads, 1009, str(uuid.uuid4()))
     assert refused.value.metadata["reason"] == TooBusy().reason
     assert len({lead.name for lead in await asyncio.gather(*calls)}) == 3
     await at_rest(leads)
