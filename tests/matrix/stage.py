@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 import re
-import socket
+import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -15,21 +15,18 @@ from typing import Any
 
 import grpc.aio
 import httpx
-from chassis.settings import SERVICES, package, variable
+from chassis.settings import SERVICES, variable
+from chassis.stack.ports import free_ports
 from chassis.testing import Backend
 from chassis.values import new_id
-from expected import CONTRACT, INVISIBLE, PLACES, ROLES
-from gateway.__main__ import server
+from expected import INVISIBLE, PLACES, ROLES
 from gateway.contract import Rpc
-from gateway.limits import BoundedProtocol
-from gateway.upstreams import Upstreams
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
-from harness import PEOPLE, TEAMS, Issuer, Person, Running, start
+from harness import PEOPLE, TEAMS, Issuer, Person, Running, start, until
 
 from chassis import statements
-from gateway import admin, app, grpc_proxy
 
 ROOT = "users/root"
 MORE_TEAMS = {"teams/below": "teams/north"}
@@ -40,6 +37,7 @@ OWNER_AT["customer"] = OWNER_AT["foreign"]
 CUSTOMERS_ACCOUNT = new_id()
 OUTCOMES = {200: "allowed", 403: "forbidden", 404: INVISIBLE, 400: "refused"}
 CODES = {"OK": 200, "PERMISSION_DENIED": 403, "NOT_FOUND": 404, "INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 400}
+BUSY = (429, 503)  # the gateway asks for patience: on a loaded machine it may
 UNWATCHED = {"read_alarm": 10**9, "read_limit": 10**9, "system_read_alarm": 10**9, "system_read_limit": 10**9}
 
 
@@ -129,13 +127,13 @@ class Stage:
         for path in re.findall(r"\{([a-z_.]+)=", rule.template):
             _drop(body, [_camel(part) for part in path.split(".")])
         sent = body if rule.body == "*" else body.pop(_camel(rule.body), {}) if rule.body else None
-        answer = await self.http.request(
-            rule.method,
-            url,
-            params=body if rule.body != "*" else None,
-            content=None if sent is None else json.dumps(sent),
-            headers={"authorization": f"Bearer {self.token(who)}", "content-type": "application/json"},
-        )
+        given = {
+            "params": body if rule.body != "*" else None,
+            "content": None if sent is None else json.dumps(sent),
+            "headers": {"authorization": f"Bearer {self.token(who)}", "content-type": "application/json"},
+        }
+        while (answer := await self.http.request(rule.method, url, **given)).status_code in BUSY:
+            await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
         if answer.status_code != 200:
             return answer.status_code, answer.text, None
         return 200, "", answer.content if rpc.reply.full_name == "google.api.HttpBody" else answer.json()
@@ -150,6 +148,9 @@ class Stage:
         try:
             answer = await call(request, metadata=[("authorization", f"Bearer {self.token(who)}")], timeout=20)
         except grpc.aio.AioRpcError as error:
+            if error.code().name in ("RESOURCE_EXHAUSTED", "UNAVAILABLE") and "TOO_" in _info(error):
+                await asyncio.sleep(1)
+                return await self.grpc(rpc, request, who)
             return CODES.get(error.code().name, 599), f"{error.code().name} {error.details()} {_info(error)}", None
         if rpc.reply.full_name == "google.api.HttpBody":
             return 200, "", answer.data
@@ -195,31 +196,33 @@ async def open_stage(backend: Backend, issuer: Issuer) -> AsyncIterator[Stage]:
         services[name] = await start(name, backend, issuer, members(), oidc_token_url=issuer.token_url, **UNWATCHED)
         await services[name].know(teams=TEAMS | MORE_TEAMS)
         os.environ[variable("UPSTREAM", name)] = services[name].address
-    upstreams = Upstreams(CONTRACT, {package(name): running.address for name, running in services.items()})
-    web = server(app.build(CONTRACT, upstreams, admin.Metrics()), http=BoundedProtocol)
-    listening = socket.create_server(("127.0.0.1", 0))
-    proxy, _ = grpc_proxy.build(CONTRACT, upstreams)
-    port = proxy.add_insecure_port("127.0.0.1:0")
-    await proxy.start()
-    serving = asyncio.create_task(web.serve([listening]))
-    limits = httpx.Limits(max_connections=24)
-    base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    http_port, grpc_port, admin_port = free_ports(3)
+    addresses = {"HTTP_ADDRESS": http_port, "GRPC_ADDRESS": grpc_port, "ADMIN_ADDRESS": admin_port}
+    env = os.environ | {name: f"127.0.0.1:{port}" for name, port in addresses.items()}
+    gateway = await asyncio.create_subprocess_exec(sys.executable, "-m", "gateway", env=env)
+    base_url = f"http://127.0.0.1:{http_port}"
     try:
         async with (
-            httpx.AsyncClient(base_url=base_url, timeout=60, limits=limits, trust_env=False) as http,
-            grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+            httpx.AsyncClient(base_url=base_url, timeout=60, trust_env=False) as http,
+            grpc.aio.insecure_channel(f"127.0.0.1:{grpc_port}") as channel,
         ):
             stage = Stage(services, http, channel, issuer)
+            await until(lambda: _answers(http), "the gateway answers")
             await _furnish(stage)
             yield stage
     finally:
-        web.should_exit = True
-        await serving
-        await proxy.stop(1)
-        await upstreams.close()
+        gateway.terminate()
+        await gateway.wait()
         for name, running in services.items():
             await running.stop()
             os.environ.pop(variable("UPSTREAM", name), None)
+
+
+async def _answers(http: httpx.AsyncClient) -> bool:
+    try:
+        return (await http.get("/v1/leads")).status_code == 401
+    except httpx.TransportError:
+        return False
 
 
 async def _furnish(stage: Stage) -> None:
