@@ -145,13 +145,15 @@ class Stage:
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=rpc.reply_class.FromString,
         )
-        try:
-            answer = await call(request, metadata=[("authorization", f"Bearer {self.token(who)}")], timeout=20)
-        except grpc.aio.AioRpcError as error:
-            if error.code().name in ("RESOURCE_EXHAUSTED", "UNAVAILABLE") and "TOO_" in _info(error):
-                await asyncio.sleep(1)
-                return await self.grpc(rpc, request, who)
-            return CODES.get(error.code().name, 599), f"{error.code().name} {error.details()} {_info(error)}", None
+        while True:
+            try:
+                answer = await call(request, metadata=[("authorization", f"Bearer {self.token(who)}")], timeout=20)
+                break
+            except grpc.aio.AioRpcError as error:
+                said = f"{error.code().name} {error.details()} {_info(error)}"
+                if "TOO_BUSY" not in said and "TOO_MANY_AT_ONCE" not in said:
+                    return CODES.get(error.code().name, 599), said, None
+            await asyncio.sleep(1)
         if rpc.reply.full_name == "google.api.HttpBody":
             return 200, "", answer.data
         return 200, "", MessageToDict(answer)
