@@ -28,7 +28,7 @@ from chassis import members, migrate
 
 ISSUER = "https://issuer.test"
 ADMIN = "users/admin"
-CHASSIS = {"EventLogService", "AuditService"}  # what every service serves
+CHASSIS = {"EventLogService", "AuditService", "PersonalDataService"}  # what every service serves
 
 
 class Issuer:
@@ -231,6 +231,7 @@ async def start(service: str, backend: Backend, issuer: Issuer, people: list[Per
             "client_id": f"services/{service}",
             "client_secret": "",
             "page_token_key": b"test",
+            "privacy_key": b"private",
             "bootstrap_admin": ADMIN,
             "company_zone": "UTC",
             "pool_size": 8,

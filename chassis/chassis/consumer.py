@@ -32,6 +32,7 @@ MOST_DELIVERIES = 6
 BACKOFF_SECONDS = (0.2, 1, 3, 10, 30)
 IN_PROGRESS_SECONDS = 3.0
 HEAR_SECONDS = 60.0
+MOST_ASKED = 1000
 AWAY_SECONDS = 0.5  # between two looks for a database that is away
 
 T = TypeVar("T")
@@ -60,6 +61,7 @@ class Consumer:
         self._stopping = False
         self._heard_until = 0.0
         self.applied = self.failed = 0  # events, and tries that failed
+        self._asked: dict[str, int] = {}  # `since` → the stream's last position then
 
     async def run(self) -> None:
         """Pulls until stopped; waits and goes on when NATS is away or the durable is not made yet."""
@@ -89,6 +91,21 @@ class Consumer:
             except (nats.errors.Error, OSError) as away:
                 log.warning("a batch of %s could not be acknowledged; it comes again: %s", self._producer, away)
             self._committed()
+
+    async def in_flight(self, since: str) -> int:
+        """How many events may still be applied here of those that were published before the first question with this
+        `since`. 1 stands for an unknown number. However many come after, the answer is 0 at last."""
+        try:
+            kept = await self._jetstream.stream_info(stream(self._producer))
+            durable = await self._jetstream.consumer_info(stream(self._producer), self._service)
+        except (nats.errors.Error, nats.js.errors.Error, OSError):
+            return 1
+        if len(self._asked) >= MOST_ASKED:
+            self._asked.clear()
+        wanted = self._asked.setdefault(since, kept.state.last_seq)
+        waiting = (durable.num_pending or 0) + (durable.num_ack_pending or 0)
+        done = durable.ack_floor.stream_seq if durable.ack_floor else 0
+        return waiting if done < wanted else 0
 
     def stop(self) -> None:
         self._stopping = True

@@ -8,7 +8,6 @@ transaction another connection (PgBouncer) may stand in between, if it keeps pre
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
-from enum import Enum
 from typing import Any
 
 import asyncpg
@@ -16,7 +15,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    DateTime,
     Index,
     Integer,
     LargeBinary,
@@ -31,6 +29,11 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.expression import BindParameter, ClauseElement
 
 from chassis import pooler
+from chassis.columns import TIME as TIME
+from chassis.columns import customer_columns as customer_columns
+from chassis.columns import enum_column as enum_column
+from chassis.columns import listed as listed
+from chassis.columns import record_columns as record_columns
 from chassis.errors import DatabaseAway, DatabaseLost, FilterTooBroad, PoolerBetween
 from chassis.records import DIALECT, names
 from chassis.telemetry import client_span
@@ -46,45 +49,8 @@ LOST_OR_LATE: tuple[type[BaseException], ...] = (*LOST, TimeoutError)
 ACQUIRE_SECONDS = 0.8  # a caller is told within a second that the database is away
 QUERY_SECONDS = 2.0  # a list that takes longer needs a better filter
 
-TIME = DateTime(timezone=True)
-
-
-def record_columns(*, slug: bool = False) -> list[Column[Any]]:
-    """The columns of `values.Record`; `slug` for records named by people instead of by UUID."""
-    key = Column("id", Text(collation="C") if slug else UUID(as_uuid=False), primary_key=True)
-    return [
-        key,
-        Column("version", BigInteger, nullable=False),
-        Column("create_time", TIME, nullable=False),
-        Column("update_time", TIME, nullable=False),
-    ]
-
-
-def customer_columns() -> list[Column[Any]]:
-    """The columns of `values.CustomerRecord`."""
-    return [
-        *record_columns(),
-        Column("owner", Text(collation="C"), nullable=False, info={"filter": True}),
-        Column("team", Text(collation="C"), nullable=False, info={"filter": True}),
-        Column("journey_id", UUID(as_uuid=False), info={"filter": True}),
-        Column("external_ids", JSONB, nullable=False, info={"filter": True}),
-    ]
-
-
-def enum_column(name: str, kind: type[Enum]) -> Column[Any]:
-    """A column that keeps an enum's name and can be filtered by it."""
-    return Column(
-        name, Text(collation="C"), nullable=False, info={"filter": True, "values": [item.name for item in kind]}
-    )
-
-
-def listed(table: Table, *columns: str) -> None:
-    """Gives a table an index for lists filtered by each of `columns`, newest first."""
-    for name in columns:
-        Index(f"{table.name}_{name}_id", table.columns[name], table.columns["id"].desc())
-
-
 SPINE = MetaData()
+ERASED = ("records", "events", "messages", "entries", "files", "rows")  # what is counted of an erasure
 
 outbox = Table(
     "outbox",
@@ -154,6 +120,20 @@ audit_seal = Table(  # the chain: one link per event or audit entry, added by th
 )
 Index("audit_seal_subject", audit_seal.c.subject, audit_seal.c.number)
 Index("audit_seal_actor", audit_seal.c.actor, audit_seal.c.number)
+erasure = Table(  # what each erasure changed here so far; the totals of its receipt
+    "erasure",
+    SPINE,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    *(Column(counted, Integer, nullable=False, server_default="0") for counted in ERASED),
+    Column("begin_time", TIME, nullable=False),
+)
+stream_removal = Table(  # messages that hold what was erased; the relay removes them once NATS is there
+    "stream_removal",
+    SPINE,
+    Column("event_id", UUID(as_uuid=False), primary_key=True),
+    Column("position", BigInteger, primary_key=True),  # 0: look for copies that no row of the outbox knows
+    Column("erasure", UUID(as_uuid=False), nullable=False),
+)
 inbox_mark = Table(  # how far each producer's stream was applied here
     "inbox_mark",
     SPINE,

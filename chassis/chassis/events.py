@@ -52,6 +52,8 @@ class Event:
     elapsed_us: int
     message: Message
     position: int = 0
+    erasure: str = ""  # the erasure that redacted it; it was published again since
+    again: bool = False  # it was applied before, with what is erased now
 
     @property
     def trace_id(self) -> str:
@@ -65,6 +67,7 @@ class Reaction:
     types: tuple[str, ...]  # empty: of every type
     keep: Keep
     run: Callable[..., Awaitable[None]]
+    rewrites: bool = False  # runs again for an event that was redacted since: it keeps what the event said
 
     @property
     def name(self) -> str:
@@ -76,11 +79,13 @@ class Reaction:
         return [f"{prefix}>"] if not self.types else [name for name in self.types if name.startswith(prefix)]
 
 
-def on(*messages: type[Message], keep: Keep) -> Callable[[Callable[..., Awaitable[None]]], Reaction]:
+def on(
+    *messages: type[Message], keep: Keep, rewrites: bool = False
+) -> Callable[[Callable[..., Awaitable[None]]], Reaction]:
     """Marks `async def reaction(event_message, work)` as reacting to these event messages; none means all."""
 
     def mark(run: Callable[..., Awaitable[None]]) -> Reaction:
-        return Reaction(tuple(message.DESCRIPTOR.full_name for message in messages), keep, run)
+        return Reaction(tuple(message.DESCRIPTOR.full_name for message in messages), keep, run, rewrites)
 
     return mark
 
@@ -115,14 +120,16 @@ HEADERS = {
     "origin": "ce-origin",
     "operation": "ce-operation",
     "elapsed_us": "ce-elapsedus",
+    "erasure": "ce-erasure",
 }
 
 
 def headers(row: Any, service: str, epoch: str) -> dict[str, str]:
-    """The headers of an outbox row. `ce-id` is also `Nats-Msg-Id`, so that JetStream drops a second publication."""
+    """The headers of an outbox row. `ce-id` is also `Nats-Msg-Id`, so that JetStream drops a second publication; a
+    redacted event is another message, or it would be dropped for the one that it replaces."""
     values = {header: _header(row[column]) for column, header in HEADERS.items() if row[column] not in (None, "")}
     return values | {
-        "Nats-Msg-Id": values["ce-id"],
+        "Nats-Msg-Id": f"{values['ce-id']}/{row['erasure']}" if row["erasure"] else values["ce-id"],
         "ce-specversion": "1.0",
         "ce-source": f"services/{service}",
         "ce-partitionkey": values["ce-subject"],
@@ -194,6 +201,7 @@ def decode(values: dict[str, str], payload: bytes, position: int = 0) -> Event:
             elapsed_us=int(values.get("ce-elapsedus", "0")),
             message=kind.FromString(payload),
             position=position,
+            erasure=values.get("ce-erasure", ""),
         )
     except (KeyError, ValueError, AttributeError, DecodeError) as junk:
         raise JunkEvent(f"not an event of the suite: {junk!r}") from junk

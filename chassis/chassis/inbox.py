@@ -7,6 +7,7 @@ every time becomes a dead letter.
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 
 import asyncpg
 import msgspec
@@ -103,7 +104,9 @@ class Inbox:
     async def _transaction(self, events: Sequence[Event]) -> int:
         async with self._context.database.transaction() as connection:
             fresh = await self._take_in(connection, events)
-            for event in fresh:
+            known = {event.id for event in fresh}
+            redacted = [replace(event, again=True) for event in events if event.erasure and event.id not in known]
+            for event in [*fresh, *redacted]:
                 with span(event) if len(events) > 1 else nullcontext():
                     await self._react(connection, event)
             last = max(events, key=lambda event: event.position)
@@ -160,6 +163,8 @@ class Inbox:
     async def _react(self, connection: asyncpg.Connection, event: Event) -> None:
         caller = service_caller(self._context.service)
         for reaction in self.reacting(event.type):
+            if event.again and not reaction.rewrites:
+                continue
             if reaction.keep is Keep.LATEST and not await connection.fetchval(
                 NEWER, reaction.name, event.subject, event.epoch, event.version
             ):

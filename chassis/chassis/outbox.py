@@ -17,11 +17,13 @@ from chassis.errors import DatabaseAway
 from chassis.events import headers, stream
 from chassis.sealing import seal_entries, seal_rows
 from chassis.seals import EVENT
+from chassis.stream_removal import LOOK_FOR_STRAYS, Removals
 from chassis.telemetry import log
 
 BATCH = 500
 POLL_SECONDS = 1.0
 ACK_SECONDS = 5.0
+REMOVE_SECONDS = 0.5  # how often it is looked for messages to be removed
 CHECK_SECONDS = 5.0  # how often the stream is asked whether it is still the one we know
 
 ALONE = "SELECT pg_try_advisory_xact_lock(7226002)"
@@ -59,6 +61,7 @@ class Relay:
     def __init__(self, service: str, database: Database, client: Client) -> None:
         self._service, self._database, self._client = service, database, client
         self._jetstream: JetStreamContext = client.jetstream(timeout=ACK_SECONDS, publish_async_max_pending=BATCH * 2)
+        self._removals, self._removed_until = Removals(service, database, self._jetstream), 0.0
         self._wakeup = asyncio.Event()
         self._stream_known_until = 0.0
         self._created = ""
@@ -76,6 +79,7 @@ class Relay:
             try:
                 await self._seal_entries()
                 moved = await self._publish_batch()
+                await self._remove_erased()
             except asyncio.CancelledError:
                 raise
             except Exception as away:
@@ -135,6 +139,12 @@ class Relay:
                 self._sealed_whole = self._sealed_whole or not more
                 self._entries_sealed_until = now + (0 if more else POLL_SECONDS)
 
+    async def _remove_erased(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now >= self._removed_until:
+            await self._removals.work_off()
+            self._removed_until = now + REMOVE_SECONDS
+
     async def _recognise_stream(self) -> None:
         """Notices a stream that is new or lost its end, and makes those rows unpublished again."""
         now = asyncio.get_running_loop().time()
@@ -151,6 +161,7 @@ class Relay:
             async with self._database.transaction() as connection:
                 await connection.execute(FORGET, kept)
                 await connection.execute(RESET_MARK, stream(self._service), created, kept)
+                await connection.execute(LOOK_FOR_STRAYS)  # messages that were removed since are back
             self._renumbered = False
         self._created = created
         self._stream_known_until = now + CHECK_SECONDS

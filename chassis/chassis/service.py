@@ -28,11 +28,13 @@ from chassis.audit_log import AuditService
 from chassis.consumer import Consumer
 from chassis.credentials import Credentials
 from chassis.database import Database
+from chassis.erasing import Forgetting
 from chassis.errors import CrmError, DatabaseAway
 from chassis.event_log import EventLogService
 from chassis.events import Reaction
 from chassis.inbox import Inbox
 from chassis.outbox import Relay
+from chassis.personal_data import PersonalDataService
 from chassis.records import mappers
 from chassis.rpc import MOST_CALLS, Edge, methods_of
 from chassis.rpc_client import Neighbours
@@ -70,6 +72,7 @@ class Service:
     reactions: Sequence[Reaction] = ()
     sagas: Sequence[Saga] = ()
     on_start: Sequence[Any] = field(default=())  # async (context) -> None, before the first call
+    forgetting: Forgetting = field(default=Forgetting())  # what an erasure means here besides
 
 
 def run(service: Service) -> None:
@@ -95,12 +98,18 @@ class Process:
             self._members,
             mappers(service.tables),
             settings.page_token_key,
+            settings.privacy_key,
             self._neighbours,
             Audit(self._database),
         )
         self._inbox = Inbox(self.context, [*members.REACTIONS, *service.reactions])
         self._sagas = Sagas(self.context, list(service.sagas), self._neighbours, self._committed)
-        servicers = [*service.rpcs, EventLogService(self._inbox), AuditService()]
+        servicers = [
+            *service.rpcs,
+            EventLogService(self._inbox),
+            AuditService(),
+            PersonalDataService(service.forgetting, self._in_flight),
+        ]
         methods = methods_of((servicer.descriptor, servicer) for servicer in servicers)
         self._tokens = Tokens(settings)
         self._volume = Volume(settings, self.context.audit)
@@ -121,6 +130,13 @@ class Process:
     def _committed(self) -> None:
         if self._relay:
             self._relay.wake()
+
+    async def _in_flight(self, since: str) -> int:
+        """Events on their way here that were published before this was first asked with `since`; more than none also
+        if that is not known."""
+        if not self._client.is_connected:
+            return 1
+        return sum([await consumer.in_flight(since) for consumer in self._consumers])
 
     async def main(self) -> int:
         loop = asyncio.get_running_loop()

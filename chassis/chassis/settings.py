@@ -55,6 +55,7 @@ class Settings:
     client_id: str
     client_secret: str
     page_token_key: bytes
+    privacy_key: bytes  # of the keyed hashes by which erased people are recognised; the same in every service
     bootstrap_admin: str
     company_zone: str
     pool_size: int
@@ -81,6 +82,7 @@ class Settings:
             client_id=get("CLIENT_ID", ""),
             client_secret=get("CLIENT_SECRET", ""),
             page_token_key=required("PAGE_TOKEN_KEY").encode(),
+            privacy_key=get("PRIVACY_KEY", "").encode(),
             bootstrap_admin=get("BOOTSTRAP_ADMIN", ""),
             company_zone=get("COMPANY_ZONE", "UTC"),
             pool_size=int(get("POOL_SIZE", "16")),

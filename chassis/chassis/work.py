@@ -48,6 +48,7 @@ class Context:
     members: "Members"
     mappers: Mapping[type[Record], Mapper]
     page_token_key: bytes
+    privacy_key: bytes
     neighbours: "Neighbours"
     audit: Audit
 

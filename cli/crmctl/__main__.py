@@ -18,6 +18,7 @@ COMMANDS = {
     "trace": "crmctl.trace",
     "events": "crmctl.events",
     "audit": "crmctl.audit",
+    "privacy": "crmctl.privacy",
     "insights": "crmctl.insights",
     "ops": "crmctl.ops",
     "backup": "crmctl.backup",

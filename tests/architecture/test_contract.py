@@ -9,6 +9,7 @@ import pytest
 from chassis.audit_log import AuditService
 from chassis.event_log import EventLogService
 from chassis.identity import roles
+from chassis.personal_data import PersonalDataService
 from chassis.settings import SERVICES, package
 from crm.options.v1 import options_pb2
 from tree import ROOT, contract, http, image, modules, relative, route
@@ -27,7 +28,7 @@ def permission(method) -> str:
 @cache
 def handlers() -> dict[str, object]:
     """Service name of the contract → the object that answers it."""
-    servicers = [EventLogService(None), AuditService()]
+    servicers = [EventLogService(None), AuditService(), PersonalDataService(None, None)]
     for service in SERVICES:
         servicers += importlib.import_module(f"{package(service)}.__main__").SERVICE.rpcs
     return {servicer.descriptor.full_name: servicer for servicer in servicers}
@@ -93,7 +94,7 @@ def test_every_permission_of_a_role_is_asked_for_somewhere():
 @pytest.mark.parametrize(("service", "method"), METHODS)
 def test_a_change_can_be_repeated_safely(service, method):
     """Whatever is no reading takes a request id; internal methods are idempotent by what they name."""
-    reading = method.name.startswith(("Get", "List", "Read", "Search", "Render", "Download")) or (
+    reading = method.name.startswith(("Get", "List", "Read", "Search", "Render", "Download", "Check", "Export")) or (
         http(method)[0] == "get"
     )
     assert reading or internal(method) or "request_id" in method.input_type.fields_by_name

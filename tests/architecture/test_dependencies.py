@@ -21,7 +21,7 @@ from tree import (
 
 STANDARD = set(sys.stdlib_module_names)
 PACKAGES = {package(service) for service in SERVICES}
-RULES_MAY_KNOW = {"chassis.errors", "chassis.values", "chassis.business_time"}
+RULES_MAY_KNOW = {"chassis.errors", "chassis.values", "chassis.business_time", "chassis.persons"}
 # Who may import what is heavy or special, anywhere at all.
 ONLY_IN = {
     "protovalidate": {"chassis/chassis/rpc.py"},

@@ -14,6 +14,7 @@ COMMITTERS = {
     "chassis/chassis/saga.py",
     "chassis/chassis/rpc.py",
     "chassis/chassis/database.py",
+    "chassis/chassis/erasing.py",
 }
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 

@@ -78,7 +78,7 @@ async def test_what_an_actor_did_is_found_with_the_values_before(service):
     for made in (one, other):
         changed = leads_pb2.Lead(name=made.name, display_name="New")
         await service.call("LeadService/UpdateLead", leads_pb2.UpdateLeadRequest(lead=changed), by="users/root")
-    await kinds(service, 2, actor="users/root")
+    await kinds(service, 4, actor="users/root")
     found = await entries(service, actor="users/root")
     assert [(entry.subject, entry.changes[0].before) for entry in found[:2]] == [
         (other.name, '"Other"'), (one.name, '"One"'),

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chassis.values import new_id
+from directory.domain import Erasure, ErasureState
 from insights.domain import Customer
 from recipes import CHANNEL, DAY, EURO, PAGE, STAGES
 from service_desk.domain import Entitlement
@@ -142,6 +143,8 @@ async def _directory(stage: Any) -> None:
             await _keep(stage, f"{deactivated}{kind}", "directory", made.name)
     made = await _ask(stage, "directory", "CreateTeam", team={"display_name": "Any"})
     await _keep(stage, "team", "directory", made.name)
+    known = {"version": 1, "create_time": datetime.now(UTC), "update_time": datetime.now(UTC)}
+    stage.templates["erasure"] = ("directory", Erasure(state=ErasureState.COMPLETED, **known))
 
 
 async def _marketing(stage: Any) -> None:
@@ -158,3 +161,5 @@ async def _marketing(stage: Any) -> None:
     await _keep(stage, "spend entry", "marketing", made.name)
     made = await _ask(stage, "marketing", "CreateTouch", touch={"channel": CHANNEL})
     await _keep(stage, "touch", "marketing", made.name)
+    made = await _ask(stage, "marketing", "SuppressAddress", email="somebody@rosa.example", reason="BOUNCED")
+    await _keep(stage, "suppression", "marketing", made.name)

@@ -6,6 +6,7 @@ from typing import Any
 
 from chassis.values import new_id
 
+NOBODY = "nobody@rosa.example"
 CHANNEL, PAGE = "channels/known", "landingPages/known"
 DAY = {"year": 2026, "month": 1, "day": 1}
 EURO = {"currency_code": "EUR", "units": 5}
@@ -144,6 +145,10 @@ RECIPES: dict[str, Recipe] = {
     "GetTouch": catalogue("touch"),
     "ListTouches": nothing(),
     "ListChannelPerformance": nothing(),
+    "SuppressAddress": nothing(email=NOBODY, reason="MANUAL"),
+    "CheckSuppressions": nothing(emails=[NOBODY]),
+    "ListSuppressions": nothing(),
+    "LiftSuppression": catalogue("suppression"),
     # service desk
     "OpenCase": for_account("case", display_name="Broken"),
     "GetCase": target("case"),
@@ -187,6 +192,11 @@ RECIPES: dict[str, Recipe] = {
     "GetTeam": catalogue("team"),
     "ListTeams": nothing(),
     "UpdateTeam": renamed("team", "team"),
+    "CreateErasure": nothing(erasure={"person": {"ties": [new_id()]}}, validate_only=True),
+    "GetErasure": catalogue("erasure"),
+    "ListErasures": nothing(),
+    "ReapplyErasure": catalogue("erasure"),
+    "ExportPersonalData": nothing(emails=[NOBODY]),
     # insights
     "GetCustomer": target("customer"),
     "ListCustomers": nothing(),

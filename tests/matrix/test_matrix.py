@@ -112,7 +112,7 @@ def test_every_public_call_has_a_recipe():
 
 
 def test_every_role_and_reach_is_in_the_matrix():
-    assert len(ROLES) == 13
+    assert len(ROLES) == 14
     assert {reach(role, permission(rpc)) for role in ROLES for rpc in CONTRACT.public} == {
         "", "own", "team", "subtree", "all", "customer",
     }  # fmt: skip

@@ -95,6 +95,7 @@ def build(folder: DataFolder, addresses: Addresses, stores: Stores, known: Secre
             "CLIENT_ID": f"services/{service}",
             "CLIENT_SECRET": known.clients[f"services/{service}"],
             "PAGE_TOKEN_KEY": known.page_token_key,
+            "PRIVACY_KEY": known.privacy_key,
             "BOOTSTRAP_ADMIN": BOOTSTRAP_ADMIN,
             "OTEL_SERVICE_NAME": service,
         }

@@ -24,6 +24,7 @@ class Secrets:
     nats: dict[str, str]
     clients: dict[str, str]
     page_token_key: str
+    privacy_key: str  # of the hashes by which erased people are recognised; lost, no erasure can be applied again
 
     @classmethod
     def load(cls, path: Path) -> "Secrets":
@@ -44,6 +45,7 @@ class Secrets:
             nats=_filled(known.get("nats", {}), [ADMIN, *SERVICES]),
             clients=_filled(known.get("clients", {}), accounts),
             page_token_key=known.get("page_token_key") or _new(),
+            privacy_key=known.get("privacy_key") or _new(),
         )
         complete = vars(found) | {"databases": roles_of}
         if complete != known:

@@ -3,7 +3,7 @@
 from chassis.events import reactions_of
 from chassis.service import Service, run
 
-from contracts import company, files, printing, reactions, tables
+from contracts import company, erasing, files, printing, reactions, tables
 from contracts.rpc import ContractService
 
 SERVICE = Service(
@@ -12,6 +12,7 @@ SERVICE = Service(
     tables=tables.RECORDS,
     reactions=reactions_of(reactions),
     on_start=[company.prepare, files.prepare, printing.warm_up],
+    forgetting=erasing.FORGETTING,
 )
 
 if __name__ == "__main__":

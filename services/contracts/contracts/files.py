@@ -58,6 +58,14 @@ async def get(content_hash: str) -> bytes:
         raise FilesAway(content_hash=content_hash) from away
 
 
+async def remove(content_hash: str) -> None:
+    """Removes a document; one that is gone already is no error."""
+    try:
+        await obstore.delete_async(store(), _path(content_hash))
+    except FileNotFoundError:
+        return
+
+
 def _path(content_hash: str) -> str:
     """Two levels, so that no folder grows without end."""
     return f"{content_hash[:2]}/{content_hash}"

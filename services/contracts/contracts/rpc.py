@@ -97,7 +97,7 @@ class ContractService:
         contract = await work.get(Contract, request.name, request.etag)
         at = work.business_time(request, "submit_time")
         contract.require_draft()  # before the work of printing
-        document = await _print(contract, work)
+        document = await print_contract(contract, work)
         content_hash = await files.put(document)
         await work.execute(tables.KEEP_DOCUMENT, content_hash, len(document), MEDIA_TYPE, work.now)
         work.emit(contract.submit(content_hash, by=work.caller.actor, at=at))
@@ -125,7 +125,7 @@ class ContractService:
         if contract.content_hash:
             document = await files.get(contract.content_hash)
         else:
-            document = await _print(contract, work, draft=True)
+            document = await print_contract(contract, work, draft=True)
         return httpbody_pb2.HttpBody(content_type=MEDIA_TYPE, data=document)
 
 
@@ -148,7 +148,7 @@ async def _template(name: str, work: Work) -> ContractTemplate:
     return template
 
 
-async def _print(contract: Contract, work: Work, *, draft: bool = False) -> bytes:
+async def print_contract(contract: Contract, work: Work, *, draft: bool = False) -> bytes:
     """The contract as it now stands, in the template's version it was drafted from."""
     key = TemplateVersion.key(contract.template, contract.template_version)
     template = await work.find_one(TemplateVersion, id=key)

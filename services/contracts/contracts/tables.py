@@ -1,7 +1,7 @@
 """What contracts stores, and the statements that have a name."""
 
 from chassis.database import TIME, customer_columns, enum_column, listed, record_columns
-from sqlalchemy import BigInteger, Column, Date, Integer, MetaData, Numeric, Sequence, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Date, Integer, MetaData, Numeric, Sequence, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from contracts.domain import Account, Contract, ContractTemplate, State, TemplateVersion
@@ -85,6 +85,9 @@ documents = Table(
     Column("size", BigInteger, nullable=False),
     Column("media_type", Text, nullable=False),
     Column("create_time", TIME, nullable=False),
+    Column(
+        "given_up", Boolean, nullable=False, server_default=text("false")
+    ),  # to be removed: it names somebody erased
 )
 
 RECORDS = {Contract: contracts, ContractTemplate: templates, TemplateVersion: template_versions, Account: accounts}
@@ -93,3 +96,7 @@ KEEP_DOCUMENT = (
     "INSERT INTO documents (content_hash, size, media_type, create_time)"
     " VALUES ($1::text, $2::bigint, $3::text, $4::timestamptz) ON CONFLICT DO NOTHING"
 )
+TOLD = "SELECT type, payload FROM outbox WHERE subject = $1::text"
+GIVE_UP_DOCUMENTS = "UPDATE documents SET given_up = true WHERE content_hash = any($1::text[])"
+GIVEN_UP = "SELECT content_hash FROM documents WHERE given_up LIMIT 1000"
+FORGET_DOCUMENT = "DELETE FROM documents WHERE content_hash = $1::text AND given_up"

@@ -1,15 +1,22 @@
 """The calls directory answers, one method each."""
 
-from chassis.convert import from_message
-from chassis.errors import InvalidFields
+from collections.abc import Iterable
+
+import msgspec
+from chassis.convert import from_message, to_message
+from chassis.errors import InvalidFields, NotFound
 from chassis.identity import beyond, roles
+from chassis.personal_data import PrivacyKeyMissing
+from chassis.persons import Mark, MarkKind, Person, address, mark
 from chassis.values import slug
 from chassis.work import Page, Work
 from crm.directory.v1 import directory_pb2
+from google.api import httpbody_pb2
 
-from directory import tables
+from directory import erasing, tables
 from directory.domain import (
     ADMINISTRATOR,
+    Erasure,
     LastAdministrator,
     RoleBeyondYours,
     ServiceAccount,
@@ -25,6 +32,10 @@ from directory.domain import (
     check_parent,
     check_roles,
 )
+
+
+class PersonUnknown(NotFound):
+    "No service knows this person."
 
 
 class DirectoryService:
@@ -128,6 +139,81 @@ class DirectoryService:
             check_parent(team.name, team.parent, await _tree(work))
             work.emit(TeamUpdated(team=team, event_time=work.now))
         return team
+
+    async def CreateErasure(
+        self, request: directory_pb2.CreateErasureRequest, work: Work
+    ) -> Erasure | directory_pb2.Erasure:
+        if not work.context.privacy_key:
+            raise PrivacyKeyMissing(service="directory")
+        given = request.erasure
+        erasure = from_message(given, Erasure, requester=work.caller.actor)
+        asked = Person(records=erasure.records, retained=erasure.retained, marks=_names(given.names, work))
+        asked = erasure.person.joined(asked)
+        if not (asked.records or asked.ties or given.emails):
+            raise InvalidFields(("erasure.records", "name a record or an e-mail address"))
+        found = await _search(asked, given.emails, work)
+        if not found.person.ties:
+            raise PersonUnknown()
+        erasure.person, erasure.found = found.person, found.person.records
+        if request.validate_only:
+            return await _preview(erasure, found, work)
+        work.emit(work.add(erasure).request(work.now))
+        erasing.begin(erasure, work)
+        return erasure
+
+    async def GetErasure(self, request: directory_pb2.GetErasureRequest, work: Work) -> directory_pb2.Erasure:
+        erasure = to_message(await work.get(Erasure, request.name), directory_pb2.Erasure)
+        if waits := await work.rows(tables.WAITS_FOR, name=request.name):
+            erasure.waiting_for = waits[0]["error"]
+        return erasure
+
+    async def ListErasures(self, request: directory_pb2.ListErasuresRequest, work: Work) -> Page[Erasure]:
+        return await work.page(Erasure, request)
+
+    async def ReapplyErasure(self, request: directory_pb2.ReapplyErasureRequest, work: Work) -> Erasure:
+        erasure = await work.get(Erasure, request.name, request.etag)
+        work.emit(erasure.reapply(work.now))
+        erasing.begin(erasure, work)
+        return erasure
+
+    async def ExportPersonalData(
+        self, request: directory_pb2.ExportPersonalDataRequest, work: Work
+    ) -> httpbody_pb2.HttpBody:
+        if not request.records and not request.emails:
+            raise InvalidFields(("records", "name a record or an e-mail address"))
+        found = await _search(Person(records=list(request.records)), request.emails, work)
+        neighbours, actor = work.context.neighbours, work.caller.actor
+        document = await erasing.export(found.person, neighbours, actor)
+        document |= {"similar": found.similar, "time": work.now}
+        await work.audit("EXPORTED", next(iter(found.person.records), ""), {"records": found.person.records})
+        return httpbody_pb2.HttpBody(content_type="application/json", data=msgspec.json.encode(document))
+
+
+async def _preview(erasure: Erasure, found: erasing.Search, work: Work) -> directory_pb2.Erasure:
+    touched: list[str] = []
+    if erasure.found:
+        neighbours, actor = work.context.neighbours, work.caller.actor
+        erasure.receipts, touched = await erasing.preview(found.person, neighbours, actor)
+    preview = to_message(erasure, directory_pb2.Erasure)
+    for field in ("name", "etag", "state", "person"):
+        preview.ClearField(field)
+    preview.similar.extend(found.similar)
+    preview.touched.extend(touched)
+    return preview
+
+
+async def _search(person: Person, emails: Iterable[str], work: Work) -> erasing.Search:
+    """The person as all services know them."""
+    certain = sorted({address(email) for email in emails})
+    return await erasing.search(person, certain, work.context.neighbours, work.caller.actor)
+
+
+def _names(names: Iterable[str], work: Work) -> list[Mark]:
+    """Further names as marks; InvalidFields for one that would be found in ordinary texts."""
+    marks = [mark(work.context.privacy_key, MarkKind.NAME, name) for name in names]
+    if None in marks:
+        raise InvalidFields(("erasure.names", "a name of less than 4 letters is too likely to be another word"))
+    return [one for one in marks if one]
 
 
 async def _check(identity: User | ServiceAccount, work: Work) -> None:

@@ -1,10 +1,10 @@
 """What directory stores, and the queries that have a name."""
 
-from chassis.database import Query, enum_column, record_columns
+from chassis.database import TIME, Query, enum_column, listed, record_columns, saga
 from sqlalchemy import Column, MetaData, Table, Text, UniqueConstraint, bindparam, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from directory.domain import ServiceAccount, State, Team, User
+from directory.domain import Erasure, ErasureState, ServiceAccount, State, Team, User
 
 METADATA = MetaData()
 
@@ -41,6 +41,25 @@ teams = Table(
     Column("external_ids", JSONB, nullable=False, info={"filter": True}),
     info={"collection": "teams"},
 )
+erasures = Table(
+    "erasures",
+    METADATA,
+    *record_columns(),
+    enum_column("state", ErasureState),
+    Column("records", JSONB, nullable=False),
+    Column("retained", JSONB, nullable=False),
+    Column("case_reference", Text, nullable=False),
+    Column("found", JSONB, nullable=False),
+    Column("receipts", JSONB, nullable=False),
+    Column("absent_services", JSONB, nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("complete_time", TIME),
+    Column("waiting_for", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("person", JSONB, nullable=False),
+    info={"collection": "erasures"},
+)
+listed(erasures, "state")
 subjects = Table(  # one identity per token subject, whichever collection it is in
     "subjects",
     METADATA,
@@ -49,7 +68,7 @@ subjects = Table(  # one identity per token subject, whichever collection it is 
     UniqueConstraint("name"),
 )
 
-RECORDS = {User: users, ServiceAccount: service_accounts, Team: teams}
+RECORDS = {User: users, ServiceAccount: service_accounts, Team: teams, Erasure: erasures}
 
 OTHER_ADMINISTRATORS = Query(
     select(users.c.id)
@@ -57,6 +76,9 @@ OTHER_ADMINISTRATORS = Query(
     .limit(1)
 )
 TEAM_TREE = Query(select(teams.c.id, teams.c.parent).limit(10_000))
+WAITS_FOR = Query(
+    select(saga.c.error).where(saga.c.subject == bindparam("name", type_=Text), saga.c.due_time.isnot(None)).limit(1)
+)
 CLAIM_SUBJECT = (
     "INSERT INTO subjects (subject, name) VALUES ($1::text, $2::text)"
     " ON CONFLICT (name) DO UPDATE SET subject = excluded.subject"

@@ -57,20 +57,25 @@ def effect(event: Event) -> tuple[str, Any]:
     if collection in TOLD:
         arguments += entry(event, record)
     arguments += mark(event)
-    return (statement(table, collection in TOLD), *arguments)
+    return (statement(table, collection in TOLD, event.again), *arguments)
 
 
 @cache
-def statement(snapshot_table: Table | None, told: bool) -> str:
-    """The statement's text. Parameters: the snapshot's row, the entry's, the mark's, as far as there are any."""
+def statement(snapshot_table: Table | None, told: bool, again: bool = False) -> str:
+    """The statement's text. Parameters: the snapshot's row, the entry's, the mark's, as far as there are any. An event
+    that comes again, since something in it was erased, replaces what it left: its entry, and its record if that has
+    not changed since."""
     parts: list[tuple[str, str]] = []
     first = 1
     if snapshot_table is not None:
         newer = f"(excluded.epoch, excluded.version) > ({snapshot_table.name}.epoch, {snapshot_table.name}.version)"
+        if again:
+            newer = f"excluded.version = {snapshot_table.name}.version"
         parts.append(("snapshot", _upsert(snapshot_table, first, newer)))
         first += len(snapshot_table.columns)
     if told:
-        parts.append(("entry", f"{_insert(timeline, first)} ON CONFLICT DO NOTHING"))
+        entry_again = "(event_id) DO UPDATE SET parameters = excluded.parameters" if again else "DO NOTHING"
+        parts.append(("entry", f"{_insert(timeline, first)} ON CONFLICT {entry_again}"))
         first += len(timeline.columns)
     last = _upsert(freshness, first, "excluded.event_time >= freshness.event_time")
     return (f"WITH {', '.join(f'{name} AS ({sql})' for name, sql in parts)} " if parts else "") + last

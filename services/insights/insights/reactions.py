@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 from insights.projection import effect
 
 
-@on(keep=every)
+@on(keep=every, rewrites=True)
 async def take_in(_: Message, work: Work) -> None:
     """One statement an event, and the same rows whatever the order of events."""
     await work.execute(*effect(work.event))

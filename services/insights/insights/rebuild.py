@@ -7,6 +7,7 @@ statement that writes the live tables writes these, and not a line of the projec
 import asyncio
 import hashlib
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -122,8 +123,9 @@ class Copy:
             fresh = {str(row["event_id"]) for row in taken}
             batches: defaultdict[str, list[Any]] = defaultdict(list)
             for event in events:
-                if event.id in fresh:
-                    sql, *arguments = effect(event)
+                known = event.id not in fresh
+                if not known or event.erasure:
+                    sql, *arguments = effect(replace(event, again=known))
                     batches[sql].append(arguments)
             for sql, rows in batches.items():
                 await self._connection.executemany(sql, rows)

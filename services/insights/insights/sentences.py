@@ -2,7 +2,7 @@
 
 `{field}` is a field of the event or of its record; what stands in brackets is left out where a field in it is empty.
 Only the fields a sentence names are stored with an entry, as parameters that another language can use as well. No
-sentence names a personal field, so the timeline holds none.
+sentence names who somebody is. What was said about a person may stand there; it is rewritten when they are erased.
 """
 
 import re

@@ -5,12 +5,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from enum import Enum
 from typing import ClassVar
 
-from chassis.errors import InvalidFields
+from chassis.errors import FailedPrecondition, InvalidFields
 from chassis.values import ExternalId, Money, Record, new_id
 
 CENT = Decimal("0.01")
+
+
+class SuppressionLiftedAlready(FailedPrecondition):
+    "The address may be written to already."
 
 
 @dataclass(kw_only=True)
@@ -67,6 +72,37 @@ class Touch(Record):
     touch_time: datetime
     parameters: dict[str, str] = field(default_factory=dict)
     external_ids: list[ExternalId] = field(default_factory=list)
+
+
+class SuppressionReason(Enum):
+    UNSUBSCRIBED = 1
+    COMPLAINT = 2
+    BOUNCED = 3
+    ERASED = 4
+    MANUAL = 5
+
+
+@dataclass(kw_only=True)
+class Suppression(Record):
+    """An address nobody writes to, as a keyed hash: the list names nobody and survives erasures."""
+
+    collection: ClassVar[str] = "suppressions"
+
+    reason: SuppressionReason = SuppressionReason.MANUAL
+    lift_time: datetime | None = None
+
+    def suppress(self, reason: SuppressionReason, at: datetime) -> "list[AddressSuppressed]":
+        """One event, or none if it holds already: the first reason stays."""
+        if self.version and not self.lift_time:
+            return []
+        self.reason, self.lift_time = reason, None
+        return [AddressSuppressed(suppression=self, event_time=at)]
+
+    def lift(self, at: datetime) -> "SuppressionLifted":
+        if self.lift_time:
+            raise SuppressionLiftedAlready(suppression=self.name)
+        self.lift_time = at
+        return SuppressionLifted(suppression=self, event_time=at)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,4 +223,16 @@ class SpendRecorded:
 @dataclass(frozen=True, kw_only=True)
 class TouchRecorded:
     touch: Touch
+    event_time: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddressSuppressed:
+    suppression: Suppression
+    event_time: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuppressionLifted:
+    suppression: Suppression
     event_time: datetime

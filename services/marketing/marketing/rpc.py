@@ -9,7 +9,7 @@ from chassis.values import business_time, id_of, slug
 from chassis.work import Page, Work
 from crm.marketing.v1 import marketing_pb2
 
-from marketing import tables
+from marketing import suppression, tables
 from marketing.domain import (
     Amounts,
     Channel,
@@ -19,6 +19,8 @@ from marketing.domain import (
     LandingPageCreated,
     LandingPageUpdated,
     SpendEntry,
+    Suppression,
+    SuppressionReason,
     Touch,
     TouchBatch,
     TouchRecorded,
@@ -116,6 +118,22 @@ class MarketingService:
         return marketing_pb2.ListChannelPerformanceResponse(
             channels=[to_message(line, marketing_pb2.ChannelPerformance) for line in lines]
         )
+
+    async def SuppressAddress(self, request: marketing_pb2.SuppressAddressRequest, work: Work) -> Suppression:
+        return await suppression.suppress(request.email, SuppressionReason(request.reason), work)
+
+    async def CheckSuppressions(
+        self, request: marketing_pb2.CheckSuppressionsRequest, work: Work
+    ) -> marketing_pb2.CheckSuppressionsResponse:
+        return await suppression.check(list(request.emails), work)
+
+    async def ListSuppressions(self, request: marketing_pb2.ListSuppressionsRequest, work: Work) -> Page[Suppression]:
+        return await work.page(Suppression, request)
+
+    async def LiftSuppression(self, request: marketing_pb2.LiftSuppressionRequest, work: Work) -> Suppression:
+        found = await work.get(Suppression, request.name, request.etag)
+        work.emit(found.lift(at=work.now))
+        return found
 
 
 def _read(row: marketing_pb2.Touch, field_path: str, work: Work) -> Touch:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from chassis.database import IN_REACH, TIME, Query, listed, record_columns
+from chassis.database import IN_REACH, TIME, Query, enum_column, listed, record_columns
 from sqlalchemy import Column, Date, MetaData, Numeric, Table, Text, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
-from marketing.domain import Channel, LandingPage, SpendEntry, Touch
+from marketing.domain import Channel, LandingPage, SpendEntry, Suppression, SuppressionReason, Touch
 
 METADATA = MetaData()
 MOST_CHANNELS = 1000
@@ -72,7 +72,23 @@ touches = Table(
 )
 listed(touches, "journey_id", "channel", "landing_page", "touch_time")
 
-RECORDS = {Channel: channels, LandingPage: landing_pages, SpendEntry: spend_entries, Touch: touches}
+suppressions = Table(
+    "suppressions",
+    METADATA,
+    *record_columns(slug=True),
+    enum_column("reason", SuppressionReason),
+    Column("lift_time", TIME),
+    info={"collection": "suppressions"},
+)
+listed(suppressions, "reason")
+
+RECORDS = {
+    Channel: channels,
+    LandingPage: landing_pages,
+    SpendEntry: spend_entries,
+    Touch: touches,
+    Suppression: suppressions,
+}
 
 # What other services said, a row per record of theirs, so that any order of their events leaves the same rows.
 lead_sources = Table(
