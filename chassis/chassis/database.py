@@ -45,6 +45,8 @@ LOST: tuple[type[BaseException], ...] = (
     asyncpg.CannotConnectNowError,
 )
 LOST += (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.TooManyConnectionsError)
+# The server said why it ends the connection, and its end is still on the way: neither closed nor of any use.
+LOST += (asyncpg.InternalClientError,)
 LOST_OR_LATE: tuple[type[BaseException], ...] = (*LOST, TimeoutError)
 ACQUIRE_SECONDS = 0.8  # a caller is told within a second that the database is away
 QUERY_SECONDS = 2.0  # a list that takes longer needs a better filter
@@ -259,6 +261,14 @@ class Query:
         return [parameters.get(name, self._fixed.get(name)) for name in self._order]
 
 
+def _ended(connection: asyncpg.Connection) -> bool:
+    """Whether a connection of the pool is closed; one that the pool took back by itself is."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
+
+
 class Database:
     """The pool. Losing the server is told as DatabaseAway within a second."""
 
@@ -313,7 +323,7 @@ class Database:
             raise  # an OSError too, but it is the statement that took too long
         except LOST as lost:
             # A caller may fail with an OSError, or misuse a sound connection: that is no reason to wait for a server.
-            if isinstance(lost, asyncpg.PostgresError) or connection.is_closed():
+            if isinstance(lost, asyncpg.PostgresError | asyncpg.InternalClientError) or _ended(connection):
                 raise DatabaseLost() from lost
             raise
         finally:
