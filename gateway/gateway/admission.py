@@ -1,4 +1,4 @@
-"""Who is let in: each service has so many places, and no caller may take them all.
+"""Who is let in: each service has so many places, and no caller may take them all. Who finds none waits for a moment.
 
 A place is held while a service works, not while a body trickles in or an answer is read. Both ports share one
 Admission. It looks at a request's head only: refusing must cost next to nothing.
@@ -13,6 +13,7 @@ from chassis.errors import CrmError, TooBusy, TooManyAtOnce
 from gateway import limits
 from gateway.histogram import Histogram
 from gateway.limit import ALONE, Limit
+from gateway.line import Line
 
 
 class Refused(Exception):
@@ -63,24 +64,63 @@ class Lane:
     def __init__(self, answered: Histogram, arriving: Shares, clock: Callable[[], float] = perf_counter) -> None:
         self.limit, self.answered, self.arriving, self.clock = Limit(), answered, arriving, clock
         self.shares = Shares(self.limit.places)
+        self.line = Line(self._in_turn, self.give_back)
         self.refused: defaultdict[str, int] = defaultdict(int)
 
     def enter(self, caller: int) -> "Place":
         """A place for a call; raises Refused."""
-        return Place(self, caller)
+        return Place(self, caller, self.take(caller))
+
+    def arrive(self, caller: int) -> "Place | None":
+        """A place for a call; None: it is to ask for `place`, which may take a moment. Raises Refused."""
+        quiet = self._take(caller)
+        if isinstance(quiet, bool):
+            return Place(self, caller, quiet)
+        if self.line.has_room(caller):
+            return None
+        raise self.refusal(quiet)
+
+    async def place(self, caller: int) -> "Place":
+        """A place for a call, if need be after a moment in the line; raises Refused."""
+        return Place(self, caller, await self.turn(caller))
+
+    async def turn(self, caller: int) -> bool:
+        """Takes a place, if need be after a moment in the line; whether at most ALONE others had one. Raises
+        Refused."""
+        quiet = self._take(caller)
+        if isinstance(quiet, bool):
+            return quiet
+        if not self.line.has_room(caller):
+            raise self.refusal(quiet)
+        waited = await self.line.turn(caller)
+        if waited is None:
+            raise self.refusal(quiet)
+        return waited
 
     def take(self, caller: int) -> bool:
-        """Takes a place; whether at most ALONE others had one. Raises Refused."""
-        error = self.shares.take(caller)
-        if error is not None or self.shares.taken * 2 > self.shares.most:
-            self.limit.pressed()
-        if error is not None:
-            raise self.refusal(error)
-        return self.shares.taken <= ALONE + 1
+        """Takes a place now; whether at most ALONE others had one. Raises Refused."""
+        quiet = self._take(caller)
+        if isinstance(quiet, bool):
+            return quiet
+        raise self.refusal(quiet)
+
+    def give_back(self, caller: int) -> None:
+        self.shares.give_back(caller)
+        self.line.advance()
 
     def refusal(self, error: CrmError) -> Refused:
         self.refused[error.reason] += 1
         return Refused(error)
+
+    def _take(self, caller: int) -> bool | CrmError:
+        error = self.shares.take(caller)
+        if error is not None or self.shares.taken * 2 > self.shares.most:
+            self.limit.pressed()
+        return self.shares.taken <= ALONE + 1 if error is None else error
+
+    def _in_turn(self, caller: int) -> bool | None:
+        quiet = self._take(caller)
+        return quiet if isinstance(quiet, bool) else None
 
 
 class Place:
@@ -88,27 +128,23 @@ class Place:
 
     __slots__ = ("_arriving", "_caller", "_held", "_lane", "_quiet", "_since")
 
-    def __init__(self, lane: Lane, caller: int) -> None:
-        self._lane, self._caller = lane, caller
-        self._arriving = False
-        self._take()
-
-    def _take(self) -> None:
-        self._quiet = self._lane.take(self._caller)
-        self._held, self._since = True, self._lane.clock()
+    def __init__(self, lane: Lane, caller: int, quiet: bool) -> None:
+        self._lane, self._caller, self._quiet = lane, caller, quiet
+        self._arriving, self._held, self._since = False, True, lane.clock()
 
     def pause(self) -> None:
         """Gives the place to others: the caller has not sent everything yet. Raises Refused if too many have not."""
         error = self._lane.arriving.take(self._caller)
         if error is not None:
             raise self._lane.refusal(error)
-        self._lane.shares.give_back(self._caller)
         self._held, self._arriving = False, True
+        self._lane.give_back(self._caller)
 
-    def resume(self) -> None:
+    async def resume(self) -> None:
         """Takes it again; the time counts from here. Raises Refused."""
         self._arrived()
-        self._take()
+        self._quiet = await self._lane.turn(self._caller)
+        self._held, self._since = True, self._lane.clock()
 
     def _arrived(self) -> None:
         if self._arriving:
@@ -124,12 +160,12 @@ class Place:
         self._held = False
         lane = self._lane
         now = lane.clock()
-        lane.shares.give_back(self._caller)
         if answered:
             lane.answered.observe(now - self._since)
         if learn:
             lane.limit.took(rpc, now - self._since, self._quiet, now)
             lane.shares.most = lane.limit.places
+        lane.give_back(self._caller)
 
 
 class Admission:
@@ -145,10 +181,12 @@ class Admission:
         """For /metrics."""
         lines = self.answered.text("crm_gateway_admitted_seconds")
         lines += ["# TYPE crm_gateway_limit gauge", "# TYPE crm_gateway_places_taken gauge"]
+        lines += ["# TYPE crm_gateway_in_line gauge"]
         lines += ["# TYPE crm_gateway_refused_total counter"]
         for service, lane in sorted(self.lanes.items()):
             lines.append(f'crm_gateway_limit{{service="{service}"}} {lane.limit.places:.1f}')
             lines.append(f'crm_gateway_places_taken{{service="{service}"}} {lane.shares.taken}')
+            lines.append(f'crm_gateway_in_line{{service="{service}"}} {len(lane.line)}')
             for reason, number in sorted(lane.refused.items()):
                 lines.append(f'crm_gateway_refused_total{{service="{service}",reason="{reason}"}} {number}')
         lines.append(f"crm_gateway_arriving {self.arriving.taken}")

@@ -102,6 +102,9 @@ class Gate:
         place: Place | None = scope.get("place")
         reason = ""
         try:
+            if place is None and "door" in scope:
+                lane, caller = scope["door"]
+                place = scope["place"] = await lane.place(caller)
             if scope["path"].startswith("/v1/"):
                 await self.routes.handle(scope, receive, send)
             else:

@@ -209,11 +209,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if service is not None:
             authorization, traceparent = identity(scope)
             caller = hash(authorization or (self.client[0] if self.client else ""))
+            lane = self._all.admission.lanes[service]
             try:
-                scope["place"] = self._all.admission.lanes[service].enter(caller)
+                scope["place"] = lane.arrive(caller)
             except Refused as refused:
                 self._refuse(cycle, refused.error, traceparent)
                 return
+            scope["door"] = (lane, caller)
             scope["cycle"] = cycle
         self.until = inf
         super()._start_asgi_task(cycle, app)

@@ -112,10 +112,10 @@ class Unary:
         place = None
         learn = False
         try:
-            place = self._lane.enter(caller(context))
+            place = await self._lane.place(caller(context))
             place.pause()
             request = await only(requests, context, self._largest)
-            place.resume()
+            await place.resume()
             left = context.time_remaining()
             seconds = limits.DEFAULT_SECONDS if left is None else min(left, limits.MAX_SECONDS)
             upstream = self._call(request, timeout=seconds, metadata=passed(context))

@@ -141,7 +141,7 @@ class Transcoder:
             return await limits.read_body(receive, headers, self._body_limit)
         place.pause()
         body = await limits.read_body(receive, headers, self._body_limit)
-        place.resume()
+        await place.resume()
         return body
 
     def _read_body(self, body: bytes) -> Values:

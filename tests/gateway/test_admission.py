@@ -153,13 +153,13 @@ def test_a_service_that_hangs_takes_no_place_of_another():
     assert 'crm_gateway_refused_total{service="leads",reason="TOO_BUSY"} 1' in admission.text()
 
 
-def test_a_place_is_given_back_once_however_often_it_is_left():
+async def test_a_place_is_given_back_once_however_often_it_is_left():
     admission = Admission(["leads"])
     lane = admission.lanes["leads"]
     place = lane.enter(1)
     place.pause()
     assert (lane.shares.taken, admission.arriving.taken) == (0, 1)
-    place.resume()
+    await place.resume()
     assert (lane.shares.taken, admission.arriving.taken) == (1, 0)
     place.pause()
     for _ in range(2):
