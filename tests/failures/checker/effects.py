@@ -21,7 +21,8 @@ async def check_effects(opened: Opened, findings: Findings) -> None:
     await effects.members()
     for service in ("contracts", "service-desk"):
         copies = await opened.all(service, "accounts")
-        effects.same(service, "knows", _facts("accounts", copies, "display_name"), "accounts", accounts, "display_name")
+        columns = ("display_name", "owner", "team")
+        effects.same(service, "knows", _facts("accounts", copies, *columns), "accounts", accounts, *columns)
     await effects.marketing(leads, deals)
     await effects.subjects({"leads": leads, "contracts": contracts, "cases": cases})
     await effects.follow_ups(leads)
@@ -61,27 +62,28 @@ class Effects:
         for collection in ("users", "service_accounts"):
             for row in await self._opened.rows("directory", f"SELECT * FROM {collection}"):
                 name = f"{'users' if collection == 'users' else 'serviceAccounts'}/{row['id']}"
-                people[name] = (row["team"], row["roles"], row["state"] == "ACTIVE")
+                account = row["account"] if collection == "users" else ""
+                people[name] = (row["team"], row["roles"], row["state"] == "ACTIVE", account)
         for service in self._opened.databases:
             rows = await self._opened.rows(service, "SELECT * FROM member")
-            told = {row["name"]: (row["team"], row["roles"], row["active"]) for row in rows}
+            told = {row["name"]: (row["team"], row["roles"], row["active"], row["account"]) for row in rows}
             for name, fact in people.items():
                 if told.get(name) != fact:
                     self._findings.differing.append(f"{service} believes {told.get(name)} of {name}, it is {fact}")
 
     async def marketing(self, leads: Mapping[str, Any], deals: Mapping[str, Any]) -> None:
-        """By which channel leads, won deals and orders came."""
+        """By which channel leads, won deals and orders came, and whose they are."""
         orders = await self._opened.all("sales", "orders")
         won = {key: row for key, row in deals.items() if row["state"] == "WON"}
         rows = await self._opened.rows("marketing", "SELECT * FROM lead_sources")
-        told = {row["lead"]: (row["channel"],) for row in rows}
-        self.same("marketing", "counts", told, "leads", leads, "channel")
+        told = {row["lead"]: (row["channel"], row["owner"], row["team"]) for row in rows}
+        self.same("marketing", "counts", told, "leads", leads, "channel", "owner", "team")
         rows = await self._opened.rows("marketing", "SELECT * FROM won_deals")
-        told = {row["opportunity"]: (row["channel"], row["account"]) for row in rows}
-        self.same("marketing", "counts", told, "opportunities", won, "channel", "account")
+        told = {row["opportunity"]: (row["channel"], row["account"], row["owner"], row["team"]) for row in rows}
+        self.same("marketing", "counts", told, "opportunities", won, "channel", "account", "owner", "team")
         rows = await self._opened.rows("marketing", "SELECT * FROM known_orders")
-        told = {row["order_name"]: (row["channel"], row["amount"], row["currency"]) for row in rows}
-        self.same("marketing", "counts", told, "orders", orders, "channel", "amount", "amount_currency")
+        told = {row["order_name"]: (row["channel"], row["amount"], row["currency"], row["owner"]) for row in rows}
+        self.same("marketing", "counts", told, "orders", orders, "channel", "amount", "amount_currency", "owner")
 
     async def subjects(self, collections: Mapping[str, Mapping[str, Any]]) -> None:
         """Whose the records are that activities may be about."""
