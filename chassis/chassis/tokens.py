@@ -33,7 +33,7 @@ _JWS = jwt.PyJWS()
 class TokenRefused(Unauthenticated):
     """The request carries no valid token."""
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str = "refused") -> None:
         """`why` is for metrics and the audit; a caller is told nothing that would help to make a better one."""
         super().__init__()
         self.why = why

@@ -22,7 +22,7 @@ HEADERS = {
 
 async def test_an_event_reaches_the_stream_with_all_its_headers(broker, starting):
     leads = await starting()
-    lead = await create(leads, by="users/ana")
+    lead = await create(leads, by="users/root")
     await until(lambda: published(leads, 1), "the event is published")
     (message,) = await on_the_stream(broker)
     assert message.subject == "crm.leads.v1.LeadCreated"
@@ -31,7 +31,7 @@ async def test_an_event_reaches_the_stream_with_all_its_headers(broker, starting
     event = decode(message.headers, message.data, message.seq)
     assert (event.subject, event.version, event.service) == (lead.name, 1, "leads")
     assert (event.actor, event.journey_id, event.operation) == (
-        "users/ana",
+        "users/root",
         lead.journey_id,
         "crm.leads.v1.LeadService/CreateLead",
     )

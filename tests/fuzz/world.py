@@ -146,6 +146,17 @@ class World:
 
     # ---- parts
 
+    def suppression(self) -> str:
+        return self.made("suppressions", email=f"{uuid.uuid4().hex}@example.org", reason="MANUAL")
+
+    def erasure(self) -> str:
+        """One that has ended."""
+        name = self.made("erasures", emails=[f"{uuid.uuid4().hex}@example.org"])
+        until = time.monotonic() + KNOWN_SECONDS
+        while self._client.get(f"/v1/{name}")["state"] == "RUNNING" and time.monotonic() < until:
+            time.sleep(0.1)
+        return name
+
     def stages(self) -> list[dict[str, Any]]:
         return [{"stage": "first", "probability": 0.1}, {"stage": "second", "probability": 0.5}]
 
@@ -163,7 +174,7 @@ IN_PATH: dict[str, Callable[[World], str]] = {
     "contractTemplates": World.template, "users": World.user, "serviceAccounts": World.service_account,
     "teams": World.team, "channels": World.channel, "landingPages": World.landing_page, "pipelines": World.pipeline,
     "spendEntries": World.spend, "touches": World.touch, "entitlements": World.entitlement,
-    "customers": World.customer,
+    "customers": World.customer, "erasures": World.erasure, "suppressions": World.suppression,
 }  # fmt: skip
 # Where the verb needs another state than that of a new record.
 STATES: dict[str, Callable[[World], str]] = {
@@ -210,6 +221,10 @@ BODIES: dict[str, Callable[[World], dict[str, Any]]] = {
     "ResolveCase": lambda w: {"solution": "Done."},
     "ReopenCase": lambda w: {"reason": "Not done."},
     "UpdateLeadSettings": lambda w: {},
+    "CreateErasure": lambda w: {"emails": [f"{uuid.uuid4().hex}@example.org"]},
+    "ExportPersonalData": lambda w: {"emails": [f"{uuid.uuid4().hex}@example.org"]},
+    "SuppressAddress": lambda w: {"email": f"{uuid.uuid4().hex}@example.org", "reason": "MANUAL"},
+    "CheckSuppressions": lambda w: {"emails": [f"{uuid.uuid4().hex}@example.org"]},
 }  # fmt: skip
 
 
