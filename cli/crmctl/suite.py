@@ -15,6 +15,7 @@ from crmctl.problem import Problem
 IN_FLIGHT = 20
 PAGE = 1000
 _ATTEMPTS = 10
+_ATTEMPTS_IN_TURN = 60  # of who has too much under way: its own calls stand before it, and they will end
 _LONGEST_PAUSE_SECONDS = 5.0
 _CALL_SECONDS = 30
 # Worth another try: too many requests, a part of the suite away, too late.
@@ -74,27 +75,29 @@ class Suite:
         """One call, tried again while the suite is busy. Raises Refused for an answer that would not change."""
         given = {name: value for name, value in headers.items() if value} | {"request-timeout": str(_CALL_SECONDS)}
         renew = False
-        for attempt in range(1, _ATTEMPTS + 1):
+        attempt, most = 0, _ATTEMPTS
+        while True:
+            attempt += 1
             given["authorization"] = f"Bearer {self._client.bearer(renew)}"
             try:
                 async with self._places:
                     answer = await self._server.call(method, path, params, given, body)
-                    if answer.status in _TOO_MUCH and attempt < _ATTEMPTS:
+                    most = _ATTEMPTS_IN_TURN if answer.status == 429 else _ATTEMPTS
+                    if answer.status in _TOO_MUCH and attempt < most:
                         await asyncio.sleep(pause(attempt))  # in its place: who is told to slow down sends less
             except ConnectionFailed as problem:
-                if attempt == _ATTEMPTS:
+                if attempt >= _ATTEMPTS:
                     raise Problem(f"The suite at {self._client.url} does not answer: {problem}.") from None
             else:
                 if 200 <= answer.status < 300:
                     return answer.json()
                 refused = Refused(answer.status, answer.json())
                 renew = answer.status == 401 and not renew
-                if (not renew and not _only_for_now(refused)) or attempt == _ATTEMPTS:
+                if (not renew and not _only_for_now(refused)) or attempt >= most:
                     raise refused
                 if renew:
                     continue
             await asyncio.sleep(pause(attempt))
-        raise AssertionError("the loop returns or raises")
 
 
 def pause(attempt: int, first_seconds: float = 0.05) -> float:
