@@ -34,7 +34,7 @@ from chassis.columns import customer_columns as customer_columns
 from chassis.columns import enum_column as enum_column
 from chassis.columns import listed as listed
 from chassis.columns import record_columns as record_columns
-from chassis.errors import DatabaseAway, DatabaseLost, FilterTooBroad, PoolerBetween
+from chassis.errors import DatabaseAway, DatabaseLost, FilterTooBroad, InvalidFields, PoolerBetween
 from chassis.records import DIALECT, names
 from chassis.telemetry import client_span
 
@@ -378,6 +378,8 @@ class Database:
                     return await on.fetch(sql, *arguments, timeout=limit_seconds)
                 async with self.connection() as connection:
                     return await connection.fetch(sql, *arguments, timeout=limit_seconds)
+            except asyncpg.CharacterNotInRepertoireError as unfit:
+                raise InvalidFields(("", "a text holds a character that cannot be stored, such as NUL")) from unfit
             except TimeoutError as late:
                 if limit_seconds is None:
                     raise

@@ -77,7 +77,9 @@ class World:
         return self.made("contacts", displayName=fresh(), account=self.account())
 
     def lead(self) -> str:
-        return self.made("leads", displayName=fresh(), owner="users/admin")
+        """One that meets every checklist: the fuzzer changes the company's."""
+        given = {"company": "Rosa", "email": "rosa@example.org", "phone": "+351211234567", "note": "wants an oven"}
+        return self.made("leads", displayName=fresh(), owner="users/admin", **given)
 
     def deal(self) -> str:
         return self.made("opportunities", displayName=fresh(), account=self.account())
