@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 # Who is refused after it is refused within 100 ms.
-WAIT_SECONDS = 0.08
-# Longer, and those at its end would wait in vain: a service that answers 400 a second gets through it in time.
+WAIT_SECONDS = 0.05
+# Longer, and those at its end would wait in vain: a service that answers 600 a second gets through it in time.
 LONGEST = 32
 # One caller may fill this much of it; somebody new always finds room behind.
 MOST_OF_ONE = 24
