@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from chassis.stack.ports import free_ports
-from crmctl.connection import Client, connect
+from crmctl.connection import Client, Refused, connect
 
 READY_SECONDS = 60
 
@@ -54,3 +56,19 @@ def start(data_dir: Path, **env: str) -> Suite:
         if line.startswith("ready "):
             return Suite(data_dir, http_port, grpc_port, process, printed)
     raise AssertionError("the suite did not get ready:\n" + "\n".join(printed))
+
+
+def until(fact, said: str, seconds: float = 30) -> Any:
+    """Waits until `fact()` is true and returns it. A refusal counts as not yet."""
+    end = time.monotonic() + seconds
+    last: Any = None
+    while time.monotonic() < end:
+        try:
+            last = fact()
+        except Refused as refused:
+            last = refused
+        else:
+            if last:
+                return last
+        time.sleep(0.05)
+    raise AssertionError(f"not in {seconds} s: {said}; last seen: {last!r}")

@@ -1,30 +1,14 @@
 """One customer from the advertisement to the complaint, over REST, and what the suite knows about it afterwards."""
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 from crmctl.connection import Client, Refused
+from whole_suite import until
 
 STAGES = ["TOUCHED", "LEAD", "QUALIFIED", "OPPORTUNITY", "CUSTOMER", "CONTRACT", "ORDERED", "CASE"]
-
-
-def until(fact, said: str, seconds: float = 20) -> Any:
-    """Waits until `fact()` is true and returns it. A refusal counts as not yet."""
-    end = time.monotonic() + seconds
-    last: Any = None
-    while time.monotonic() < end:
-        try:
-            last = fact()
-        except Refused as refused:
-            last = refused
-        else:
-            if last:
-                return last
-        time.sleep(0.05)
-    raise AssertionError(f"not in {seconds} s: {said}; last seen: {last!r}")
 
 
 @dataclass

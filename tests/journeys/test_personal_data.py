@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,7 @@ from chassis.settings import SERVICES
 from chassis.values import new_id
 from crmctl.connection import Client, Refused
 from whereabouts import Needles, Searched, everywhere, in_files
-from whole_suite import Suite, start
+from whole_suite import Suite, start, until
 
 NAME = "王小明 Мария Conceição-Иванова"
 EMAIL = "wang.maria.conceicao@rosa-7391.example"
@@ -26,22 +25,6 @@ LEGACY = "legacy-id-73917391"
 WORDS = [NAME, EMAIL, PHONE, HEALTH, UTM, LEGACY, "王小明", "Conceição"]
 OTHER = "Петър Колев"
 OTHER_EMAIL = "petar.kolev@rosa-7391.example"
-
-
-def until(fact, said: str, seconds: float = 30) -> Any:
-    """Waits until `fact()` is true and returns it. A refusal counts as not yet."""
-    end = time.monotonic() + seconds
-    last: Any = None
-    while time.monotonic() < end:
-        try:
-            last = fact()
-        except Refused as refused:
-            last = refused
-        else:
-            if last:
-                return last
-        time.sleep(0.05)
-    raise AssertionError(f"not in {seconds} s: {said}; last seen: {last!r}")
 
 
 @dataclass
