@@ -32,10 +32,13 @@ class Shares:
     """Places shared by callers. One caller may hold as many as are free for others (the dynamic threshold that
     Choudhury and Hahne gave packet switches in 1998): half of all if it is alone, a third beside another greedy one;
     k of them leave one place in k + 1 to everybody else.
+
+    `lent`: places come back by themselves, so a caller may have all but one while nobody else holds any. Without it a
+    caller decides how long it keeps a place, and half of them are kept for others from the start.
     """
 
-    def __init__(self, most: float) -> None:
-        self.most = most
+    def __init__(self, most: float, lent: bool = False) -> None:
+        self.most, self.lent = most, lent
         self.taken = 0
         self.held: dict[int, int] = {}
 
@@ -45,7 +48,7 @@ class Shares:
         if free <= 0:
             return EVERYBODY
         held = self.held.get(caller, 0)
-        if held >= free:
+        if held >= free and not (self.lent and held == self.taken and free > 1):
             return CALLER
         self.held[caller] = held + 1
         self.taken += 1
@@ -63,7 +66,7 @@ class Lane:
 
     def __init__(self, answered: Histogram, arriving: Shares, clock: Callable[[], float] = perf_counter) -> None:
         self.limit, self.answered, self.arriving, self.clock = Limit(), answered, arriving, clock
-        self.shares = Shares(self.limit.places)
+        self.shares = Shares(self.limit.places, lent=True)
         self.line = Line(self._in_turn, self.give_back)
         self.refused: defaultdict[str, int] = defaultdict(int)
 

@@ -60,12 +60,12 @@ async def test_who_waits_in_vain_is_told_in_time(lane):
 
 
 async def test_who_has_its_share_is_told_that_it_is_its_own_doing(lane):
-    await taken(lane, 1, 1)
+    await taken(lane, 1, 1, 1)
     assert await works(lane, 1) == "TOO_MANY_AT_ONCE"
 
 
 async def test_somebody_new_is_not_behind_a_caller_that_has_its_share(lane):
-    await taken(lane, 1, 1)
+    await taken(lane, 1, 1, 1)
     behind = [asyncio.create_task(works(lane, 1)) for _ in range(3)]
     await in_line(lane, 3)
     assert await works(lane, 2) == "OK"
