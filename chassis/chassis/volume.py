@@ -4,9 +4,9 @@ Counted per process over a rolling hour, in memory: a caller that is served by s
 started anew, may read that many times more before the alarm. Writing each read down would cost more than it tells.
 """
 
-import time
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
+from time import monotonic
 
 from google.api import httpbody_pb2
 from google.protobuf.message import Message
@@ -62,7 +62,7 @@ class Volume:
         name = method.rpartition("/")[2]
         if not name.startswith(READS) or caller.name not in self._readers:
             return
-        read = self._readers[caller.name].within_an_hour(time.monotonic())
+        read = self._readers[caller.name].within_an_hour(monotonic())
         if read >= self._limit(caller) and not caller.may(f"{permission.partition('.')[0]}.export"):
             raise TooMuchRead(records=read)
 
@@ -74,7 +74,7 @@ class Volume:
             return
         if len(self._readers) >= MOST_CALLERS:
             self._readers.clear()
-        now, reader = time.monotonic(), self._readers[caller.name]
+        now, reader = monotonic(), self._readers[caller.name]
         reader.add(records, now)
         read = reader.within_an_hour(now)
         if read > self._bound(caller) and now - reader.alarmed > HOUR:

@@ -150,6 +150,18 @@ def test_tests_do_not_sleep():
     assert found == set()
 
 
+def test_no_test_moves_the_clock_of_the_whole_process():
+    """A timer that the event loop sets meanwhile fires when the real clock gets there: an hour later, perhaps. A module
+    that is to be tested with another time imports the function, and that name is replaced."""
+    found = [
+        f"{relative(path)}:{call.lineno}"
+        for path in modules(ROOT / "tests")
+        for call in calls(path, "setattr")
+        if re.search(r"(^|\.)time$|^'time\.", ast.unparse(call.args[0]))
+    ]
+    assert found == []
+
+
 def test_a_test_is_named_by_a_sentence():
     short = [
         f"{relative(path)}: {node.name}"

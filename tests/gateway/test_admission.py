@@ -132,7 +132,7 @@ def test_greedy_callers_leave_room_for_somebody_new(greedy, most, lent):
 
 @pytest.mark.parametrize(
     ("lent", "most", "gets"),
-    [(False, 2, 1), (False, 3, 2), (False, 24, 12)] + [(True, 2, 1), (True, 3, 2), (True, 24, 23)],
+    [(False, 2, 1), (False, 3, 2), (False, 24, 12), (True, 2, 1), (True, 3, 2), (True, 24, 23)],
 )
 def test_one_caller_alone_gets_its_share_and_the_next_finds_room(lent, most, gets):
     shares = Shares(most, lent)
