@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError, Message
-from sqlalchemy import LargeBinary, Table
+from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis import convert, database, statements
@@ -25,10 +25,11 @@ from chassis.errors import Aborted
 from chassis.events import message_class
 from chassis.identity import Caller
 from chassis.personal import Eraser, Kind, kinds
-from chassis.persons import Person
+from chassis.persons import GONE, Person
 from chassis.records import names, sql_type
 from chassis.stream_removal import STRAYS
-from chassis.values import Record, id_of, is_uuid
+from chassis.ties import Ties, named_in
+from chassis.values import Record
 from chassis.work import Context, Work
 from chassis.writing import LostRace
 
@@ -49,6 +50,10 @@ ERASE_ENTRY = "SELECT erase_entry($1::uuid, $2::jsonb, $3::uuid)"
 REMOVE = (
     "INSERT INTO stream_removal (event_id, position, erasure) VALUES ($1::uuid, $2::bigint, $3::uuid)"
     " ON CONFLICT DO NOTHING"
+)
+FORGET_MEMBER = (
+    f"UPDATE member SET display_name = '{GONE}', subject = name, active = false WHERE name = any($1::text[])"
+    f" AND (display_name, subject, active) IS DISTINCT FROM ('{GONE}', name, false) RETURNING 1"
 )
 FORGET_KEYS = "DELETE FROM external_id WHERE collection = $1::text AND record_id = $2::text"
 # What an erasure passes over: it has ways of its own for these, or they hold nothing that anybody wrote.
@@ -117,7 +122,7 @@ class Erasing:
         self.counts = dict.fromkeys(ERASED, 0)  # of this run
         self.touched: list[str] = []  # records of others
         self._kinds = kinds(context.service, context.mappers)
-        self._ties = "|".join(sorted({one for one in (*person.ties, *map(id_of, person.records)) if is_uuid(one)}))
+        self._ties = Ties(person)
 
     async def run(self) -> int:
         """How many places changed."""
@@ -127,11 +132,11 @@ class Erasing:
             raise PersonBusy(saga=busy[0]["kind"], about=busy[0]["subject"])
         if not self._ties:
             return 0
-        changed = 0
+        changed = 0 if self._undone else await self._in_one_go()
+        changed += await self._member()
         for kind in self._kinds:
             one = self._tell_records if kind.updated else self._quiet_records
             changed += await one(kind)
-        changed += 0 if self._undone else await self._in_one_go()
         changed += await self._each(database.request, "rows", self._answer)
         changed += await self._each(database.dead_letter, "rows", self._letter)
         changed += await self._each(database.saga, "rows", self._saga)
@@ -222,7 +227,7 @@ class Erasing:
         return await self._each(mapper.table, "records", change)
 
     async def _in_one_go(self) -> int:
-        """What the service itself has to do, with its events, in one transaction."""
+        """What the service itself has to do, with its events, in one transaction: first, so that they are shut out."""
         async with self._database.transaction() as connection:
             work = Work(self._context, self._caller, operation=OPERATION, connection=connection)
             changed = await self._forgetting.person(self._person, work)
@@ -232,6 +237,14 @@ class Erasing:
         return changed
 
     # ---- the tables that every service has
+
+    async def _member(self) -> int:
+        """The copy of directory's user. Its events would do the same, but bring nothing to a copy of yesterday."""
+        async with self._transaction() as connection:
+            changed = len(await connection.fetch(FORGET_MEMBER, self._person.records))
+            await self._count(connection, "rows", changed)
+        self._context.members.forget()
+        return changed
 
     async def _event(self, row: asyncpg.Record, connection: asyncpg.Connection) -> bool:
         redacted = self._redacted(row["type"], row["payload"])
@@ -333,15 +346,15 @@ class Erasing:
     async def _batch(self, connection: asyncpg.Connection, table: Table, after: list[Any]) -> list[asyncpg.Record]:
         keys = [f'"{column.name}"' for column in table.primary_key.columns]
         casts = [sql_type(column) for column in table.primary_key.columns]
-        behind = ", ".join(f"${number}::{cast}" for number, cast in enumerate(casts, 2))
+        behind = ", ".join(f"${number}::{cast}" for number, cast in enumerate(casts, 3))
         later = f" AND ({', '.join(keys)}) > ({behind})" if after else ""
         sql = (
-            f"SELECT {names(table.columns.keys())} FROM {table.name} WHERE {haystack(table)} ~ $1::text{later}"
+            f"SELECT {names(table.columns.keys())} FROM {table.name} WHERE {named_in(table)}{later}"
             f" ORDER BY {', '.join(keys)} LIMIT {BATCH}"
         )
         if table is not database.audit_entry:  # written once; whoever may not change it may not lock it
             sql += " FOR UPDATE"
-        return list(await connection.fetch(sql, self._ties, *after))
+        return list(await connection.fetch(sql, *self._ties.arguments, *after))
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[asyncpg.Connection]:
@@ -363,15 +376,6 @@ class Erasing:
         if number:
             sql = f"UPDATE erasure SET {counter} = {counter} + $2::integer WHERE id = $1::uuid"
             await connection.execute(sql, self._erasure, number)
-
-
-def haystack(table: Table) -> str:
-    """SQL: everything a row says, as one text. Bytes keep their ASCII, so that ids in them are found."""
-    parts = [
-        f"encode(\"{column.name}\", 'escape')" if isinstance(column.type, LargeBinary) else f'"{column.name}"::text'
-        for column in table.columns
-    ]
-    return f"concat_ws(' ', {', '.join(parts)})"
 
 
 async def _set(connection: asyncpg.Connection, table: Table, row: asyncpg.Record, values: dict[str, Any]) -> bool:

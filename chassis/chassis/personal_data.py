@@ -12,12 +12,13 @@ from google.protobuf.json_format import MessageToDict
 
 from chassis import convert
 from chassis.database import AUDIT_ENTRY, OUTBOX
-from chassis.erasing import Erasing, Forgetting, haystack
+from chassis.erasing import Erasing, Forgetting
 from chassis.errors import FailedPrecondition
 from chassis.events import message_class
 from chassis.personal import Kind, from_wire, kinds, to_wire
 from chassis.persons import Mark, MarkKind, Person, Recogniser, address, is_name, mark, names_of
 from chassis.records import names, sql_type
+from chassis.ties import haystack, tie
 from chassis.values import Record, id_of, is_uuid
 from chassis.work import Context, Work
 
@@ -75,10 +76,10 @@ class PersonalDataService:
         context, person = work.context, from_wire(request.person)
         records = []
         for kind in kinds(context.service, context.mappers):
-            ids = names_of(person.records, kind.record.collection)
+            ids = _fit(kind, "id", names_of(person.records, kind.record.collection))
             if kind.message is not None and ids:
                 shape = convert.message_class(kind.message)
-                found = await work.find(kind.record, id=[one for one in ids if is_uuid(one)])
+                found = await work.find(kind.record, id=ids)
                 records += [MessageToDict(convert.to_message(record, shape)) for record in found]
         about = person.records
         events = await context.database.fetch(ABOUT, [about, MOST_EVENTS + 1])
@@ -143,15 +144,14 @@ def _query(kind: Kind, person: Person, emails: set[str]) -> tuple[str, list[Any]
     """The rows that may be the person's: by name, by address, by the references that lead to a person."""
     casts, arguments, tests = kind.mapper.casts, [], []
 
-    def any_of(column: str, values: Iterable[str]) -> None:
-        fit = [one for one in values if casts[column] != "UUID" or is_uuid(one)]
-        if fit:
+    def any_of(column: str, values: Iterable[str], compared: str = '"{}"') -> None:
+        if fit := _fit(kind, column, values):
             arguments.append(fit)
-            tests.append(f'"{column}" = any(${len(arguments)}::{casts[column]}[])')
+            tests.append(f"{compared.format(column)} = any(${len(arguments)}::{casts[column]}[])")
 
     any_of("id", names_of(person.records, kind.record.collection))
     if kind.is_person:
-        any_of("email", sorted(emails))
+        any_of("email", sorted(emails), 'lower("{}")')
     for name, link in kind.links.items():
         if link != options_pb2.GIVES:
             any_of(name, [*person.records, *person.references])
@@ -160,11 +160,16 @@ def _query(kind: Kind, person: Person, emails: set[str]) -> tuple[str, list[Any]
     return f"SELECT {columns} FROM {kind.mapper.table.name} WHERE {where} ORDER BY id LIMIT {MOST_FOUND}", arguments
 
 
+def _fit(kind: Kind, column: str, values: Iterable[str]) -> list[str]:
+    """Those values that the column can hold."""
+    return [one for one in values if kind.mapper.casts[column] != "UUID" or is_uuid(one)]
+
+
 def _is_person(record: Record, kind: Kind, person: Person, known: Recogniser, certain: bool) -> bool:
     if record.name in person.records or certain:
         return True
     named = known.is_one(getattr(record, "display_name", ""))
-    if kind.is_person and named:
+    if kind.is_person and named and not record.only_by_name:
         return True  # the same address and the same name
     for name, link in kind.links.items():
         refers = getattr(record, name) in (*person.records, *person.references)
@@ -185,7 +190,7 @@ def _what_it_tells(record: Record, kind: Kind, key: bytes) -> Person:
             mark(key, MarkKind.EMAIL, getattr(record, "email", "")),
             mark(key, MarkKind.PHONE, getattr(record, "phone", "")),
         ]
-    ties = {record.id}
+    ties = {tie(record.name)}
     for name, value in vars(record).items():
         if isinstance(value, str) and name not in STAFF and (is_name(value) or is_uuid(value)):
             ties |= {id_of(value)} if is_uuid(id_of(value)) else set()
@@ -202,13 +207,15 @@ async def _mentions(kind: Kind, emails: list[str], found: Found, context: Contex
     if not emails:
         return
     table = kind.mapper.table
+    # No column may be called as the one here, or the row would be searched for in itself.
     sql = (
-        f"SELECT id::text AS id FROM {table.name} WHERE EXISTS (SELECT FROM unnest($1::text[]) AS mine(email)"
-        f" WHERE position(mine.email in lower({haystack(table)})) > 0) ORDER BY id LIMIT {MOST_FOUND}"
+        f"SELECT id::text AS id FROM {table.name} WHERE EXISTS (SELECT FROM unnest($1::text[]) AS mine(mention)"
+        f" WHERE position(mine.mention in lower({haystack(table)})) > 0) ORDER BY id LIMIT {MOST_FOUND}"
     )
     assert sql_type(table.columns["id"]) in ("UUID", "TEXT")
     rows = await context.database.fetch(sql, [emails])
-    found.person = found.person.joined(Person(ties=[row["id"] for row in rows if is_uuid(row["id"])]))
+    ties = [tie(f"{kind.record.collection}/{row['id']}") for row in rows]
+    found.person = found.person.joined(Person(ties=ties))
 
 
 def _event(row: Any) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def mark(key: bytes, kind: MarkKind, text: str) -> Mark | None:
         MarkKind.EMAIL: 3,
         MarkKind.PHONE: SHORTEST_PHONE,
     }
-    if len(plain) < shortest[kind]:
+    if len(plain) < shortest[kind] or plain == GONE:
         return None
     return Mark(kind=kind, length=len(plain), digest=keyed_hash(key, kind, plain))
 

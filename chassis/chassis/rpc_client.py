@@ -23,8 +23,9 @@ OPTIONS = [
 class Neighbours:
     """The other services of the suite, as far as this installation has them."""
 
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
+    def __init__(self, credentials: Credentials, itself: str = "", address: str = "") -> None:
+        """`itself` and `address`: a service that asks every service asks itself the same way, without a setting."""
+        self._credentials, self._own = credentials, {itself: address}
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     async def call(
@@ -59,7 +60,7 @@ class Neighbours:
 
     def _channel(self, service: str) -> grpc.aio.Channel:
         if service not in self._channels:
-            target = upstream(service)
+            target = upstream(service) or self._own.get(service, "")
             if not target:
                 raise ServiceAway(service=service)
             self._channels[service] = grpc.aio.insecure_channel(target, options=OPTIONS)

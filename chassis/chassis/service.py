@@ -91,7 +91,7 @@ class Process:
         self._service, self._settings, self._provider = service, settings, provider
         self._database = Database(settings.database_url, settings.pool_size, settings.database_url_direct)
         self._members = members.Members(self._database, settings.bootstrap_admin)
-        self._neighbours = Neighbours(Credentials(settings))
+        self._neighbours = Neighbours(Credentials(settings), service.name, settings.grpc_address)
         self.context = Context(
             service.name,
             self._database,

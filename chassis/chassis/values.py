@@ -46,6 +46,12 @@ class Record:
     def name(self) -> str:
         return f"{self.collection}/{self.id}"
 
+    @property
+    def only_by_name(self) -> bool:
+        """Whether an export or erasure takes this record for its person only if it is named, or its address is said
+        to be theirs alone: the same name and address are not enough."""
+        return False
+
 
 @dataclass(kw_only=True)
 class CustomerRecord(Record):

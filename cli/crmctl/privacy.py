@@ -16,7 +16,9 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 _POLL_SECONDS = 0.5
 
-Records = Annotated[list[str] | None, typer.Argument(help="leads/..., contacts/...: what is known to be the person.")]
+Records = Annotated[
+    list[str] | None, typer.Argument(help="leads/..., contacts/..., users/...: what is known to be the person.")
+]
 Emails = Annotated[list[str] | None, typer.Option("--email", help="An address of the person and of nobody else.")]
 
 
@@ -135,7 +137,7 @@ def _again(client: Client, receipts: Path) -> None:
 
 def _need_somebody(records: list[str] | None, emails: list[str] | None) -> None:
     if not records and not emails:
-        raise Problem("Say who: a record (leads/..., contacts/...) or --email.")
+        raise Problem("Say who: a record (leads/..., contacts/..., users/...) or --email.")
 
 
 def _completed(client: Client, erasure: dict[str, Any]) -> dict[str, Any]:

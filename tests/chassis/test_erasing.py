@@ -160,6 +160,21 @@ async def test_another_record_that_mentions_the_address_is_rid_of_it(broker, lea
     assert await holds(leads, broker, EMAIL.upper()) == []
 
 
+async def test_a_record_that_does_not_mention_the_address_is_no_tie(leads):
+    lead, other = await known(leads), await create(leads, display_name="Rosa", note=f"{NAME} is a common name")
+    found = await find(leads, emails=[EMAIL], records=[lead.name])
+    assert other.name.split("/")[1] not in found.person.ties
+    await erased(leads, found.person, new_id())
+    assert await read(leads, other.name) == other
+
+
+async def test_an_erased_record_is_no_mark(leads):
+    lead = await known(leads)
+    first = await find(leads, records=[lead.name])
+    await erased(leads, first.person, new_id())
+    assert list((await find(leads, records=[lead.name])).person.marks) == []
+
+
 async def test_a_copy_that_the_outbox_does_not_know_is_removed_from_the_stream(broker, leads):
     """A relay that dies between a publication and its mark publishes the event twice."""
     lead = await known(leads)

@@ -29,6 +29,18 @@ class LastAdministrator(FailedPrecondition):
     "This is the last active administrator; make somebody else one first."
 
 
+class StillEmployed(FailedPrecondition):
+    "An employee is not erased while active: hand over their work and deactivate them first."
+
+
+class BootstrapAdministrator(FailedPrecondition):
+    "Tokens of this person's subject are administrator by the setting BOOTSTRAP_ADMIN; change the setting first."
+
+
+class ErasedUser(FailedPrecondition):
+    "This person was erased and stays out; add a new user for somebody who comes back."
+
+
 class ErasureRunning(FailedPrecondition):
     "The erasure is under way; it goes on by itself."
 
@@ -49,7 +61,7 @@ class ErasureState(Enum):
 
 @dataclass(kw_only=True)
 class User(Record):
-    """A person of the company."""
+    """A person of the company, or of a customer: then with the customer's account."""
 
     collection: ClassVar[str] = "users"
 
@@ -61,6 +73,11 @@ class User(Record):
     account: str = ""
     state: State = State.ACTIVE
     external_ids: list[ExternalId] = field(default_factory=list)
+
+    @property
+    def only_by_name(self) -> bool:
+        """A request about a customer's person never takes an employee along who happens to share name and address."""
+        return not self.account
 
     @property
     def administers(self) -> bool:
@@ -206,6 +223,12 @@ def check_customer(roles: Collection[str], account: str, team: str) -> None:
         raise InvalidFields(("team", f"is not for people with the role {CUSTOMER}"))
     if account and CUSTOMER not in roles:
         raise InvalidFields(("account", f"is for people with the role {CUSTOMER}"))
+
+
+def check_erasable(user: User) -> None:
+    """Who works here is not erased; a customer's person is, and shut out by it."""
+    if not user.account and user.state is State.ACTIVE:
+        raise StillEmployed(name=user.name)
 
 
 def check_parent(team: str, parent: str, parents: Mapping[str, str]) -> None:

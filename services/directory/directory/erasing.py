@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from chassis.errors import Aborted, CrmError
 from chassis.personal import from_wire, marks_from, to_wire
-from chassis.persons import Person
+from chassis.persons import Person, names_of
 from chassis.rpc_client import Neighbours
 from chassis.saga import Asking, Call, Saga
 from chassis.settings import SERVICES, upstream
@@ -19,7 +19,8 @@ from chassis.values import new_id
 from chassis.work import Work
 from crm.chassis.v1 import personal_pb2
 
-from directory.domain import Counts, Erasure, Receipt
+from directory import tables
+from directory.domain import Counts, Erasure, Receipt, State, User
 
 SERVICE = "crm.chassis.v1.PersonalDataService"
 MOST_ROUNDS = 6  # of widening: lead → contact → activities and cases → what is about those
@@ -42,8 +43,8 @@ class Search:
 
 
 def asked() -> list[str]:
-    """The services that may know customers, as far as this installation has them."""
-    return [name for name in SERVICES if name != "directory" and upstream(name)]
+    """The services that may know people, as far as this installation has them; directory knows those who sign in."""
+    return [name for name in SERVICES if name == "directory" or upstream(name)]
 
 
 def absent() -> list[str]:
@@ -148,6 +149,20 @@ async def complete(data: dict[str, Any], work: Work) -> None:
 async def fail(data: dict[str, Any], error: CrmError, work: Work) -> None:
     erasure = await work.get(Erasure, data["name"])
     work.emit(erasure.fail(error.message, work.now))
+
+
+async def shut_out(person: Person, work: Work) -> int:
+    """Whoever is erased is out, and no token means them any more. Answers how many changed."""
+    users = await work.find(User, id=names_of(person.records, User.collection))
+    active = [user for user in users if user.state is State.ACTIVE]
+    for user in active:
+        work.emit(user.deactivate(at=work.now))
+    claims = await work.rows(tables.CLAIMS, names=[user.name for user in users])
+    kept = [row["name"] for row in claims if row["subject"] != row["name"]]
+    if kept:
+        await work.execute(tables.GIVE_UP_SUBJECTS, kept)
+        await work.execute(tables.CLAIM_OWN_NAMES, kept)
+    return len(active) + len(kept)
 
 
 def begin(erasure: Erasure, work: Work) -> None:

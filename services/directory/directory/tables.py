@@ -1,8 +1,8 @@
 """What directory stores, and the queries that have a name."""
 
 from chassis.database import TIME, Query, enum_column, listed, record_columns, saga
-from sqlalchemy import Column, MetaData, Table, Text, UniqueConstraint, bindparam, select, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Column, MetaData, Table, Text, UniqueConstraint, any_, bindparam, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from directory.domain import Erasure, ErasureState, ServiceAccount, State, Team, User
 
@@ -79,6 +79,14 @@ TEAM_TREE = Query(select(teams.c.id, teams.c.parent).limit(10_000))
 WAITS_FOR = Query(
     select(saga.c.error).where(saga.c.subject == bindparam("name", type_=Text), saga.c.due_time.isnot(None)).limit(1)
 )
+CLAIMS = Query(
+    select(subjects.c.name, subjects.c.subject).where(subjects.c.name == any_(bindparam("names", type_=ARRAY(Text))))
+)
+GIVE_UP_SUBJECTS = "DELETE FROM subjects WHERE name = any($1::text[])"
+CLAIM_OWN_NAMES = (
+    "INSERT INTO subjects (subject, name) SELECT one, one FROM unnest($1::text[]) one ON CONFLICT DO NOTHING"
+)
+ERASED = Query(select(erasures.c.id).where(erasures.c.found.has_key(bindparam("name", type_=Text))).limit(1))
 CLAIM_SUBJECT = (
     "INSERT INTO subjects (subject, name) VALUES ($1::text, $2::text)"
     " ON CONFLICT (name) DO UPDATE SET subject = excluded.subject"
