@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from crmctl.connection import Client, connect
+from crmctl.connection import Client, Refused, connect
 from crmctl.options import DataDir, Token, Url
 from crmctl.problem import Problem
 
@@ -109,9 +109,15 @@ def reapply(
     if receipts is not None:
         _again(client, receipts)
         return
+    refused = []
     for name in erasures or [one["name"] for one in client.each("/v1/erasures", "erasures")]:
-        done = _completed(client, client.post(f"/v1/{name}:reapply", {}))
+        try:
+            done = _completed(client, client.post(f"/v1/{name}:reapply", {}))
+        except (Refused, Problem) as problem:
+            refused.append(f"{name}: {problem}")
+            continue
         typer.echo(f"{name} {done['state']}, {_sum(done)} places so far")
+    _tell(refused)
 
 
 @app.command("list")
@@ -123,16 +129,26 @@ def list_erasures(url: Url = "", token: Token = "", data_dir: DataDir = None) ->
 
 def _again(client: Client, receipts: Path) -> None:
     """Applies what the receipts of a file tell: what directory still knows again, what it lost as a new erasure."""
+    refused = []
     known = {one["name"] for one in client.each("/v1/erasures", "erasures")}
     for line in receipts.read_text().splitlines():
         receipt = json.loads(line)
-        if receipt["name"] in known:
-            begun = client.post(f"/v1/{receipt['name']}:reapply", {})
-        else:
-            lost = {"caseReference": receipt["caseReference"], "person": receipt["person"]}
-            begun = client.post("/v1/erasures", lost | {"retained": receipt["retained"]})
-        done = _completed(client, begun)
+        lost = {"caseReference": receipt["caseReference"], "person": receipt["person"]}
+        lost |= {"retained": receipt["retained"]}
+        again = (f"/v1/{receipt['name']}:reapply", {}) if receipt["name"] in known else ("/v1/erasures", lost)
+        try:
+            done = _completed(client, client.post(*again))
+        except (Refused, Problem) as problem:
+            refused.append(f"{receipt['name']}: {problem}")
+            continue
         typer.echo(f"{receipt['name']} {done['state']} as {done['name']}, {_sum(done)} places so far")
+    _tell(refused)
+
+
+def _tell(refused: list[str]) -> None:
+    """One that cannot be applied must not keep back the others."""
+    if refused:
+        raise Problem("Not applied: " + "; ".join(refused))
 
 
 def _need_somebody(records: list[str] | None, emails: list[str] | None) -> None:

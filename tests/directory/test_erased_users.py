@@ -170,8 +170,8 @@ async def test_a_restored_user_and_copy_are_erased_again(suite):
     assert (copy["display_name"], copy["active"]) == ("(erased)", False)
 
 
-async def test_a_lost_erasure_of_a_former_employee_is_applied_by_its_receipt(suite):
-    """The backup is from before she left: directory has her active again, and what was decided stands."""
+async def test_a_receipt_shuts_out_no_active_employee(suite):
+    """The backup is from before she left, or somebody wrote the receipt to shut out an administrator."""
     user = await employee(suite, "left-long-ago", email="")
     await deactivate(suite, user.name)
     receipt = await erased(suite, records=[user.name])
@@ -179,6 +179,9 @@ async def test_a_lost_erasure_of_a_former_employee_is_applied_by_its_receipt(sui
     await suite["directory"].rows(
         "UPDATE users SET display_name = $1, state = 'ACTIVE' WHERE id = 'left-long-ago'", NAME
     )
+    with pytest.raises(FailedPrecondition, match="STILL_EMPLOYED"):
+        await call(suite, "CreateErasure", erasure={"person": receipt.person})
+    await deactivate(suite, user.name)
     await erased(suite, person=receipt.person)
     left = await user_of(suite, user.name)
     assert (left.display_name, left.state) == ("(erased)", DEACTIVATED)
