@@ -170,6 +170,19 @@ async def test_a_restored_user_and_copy_are_erased_again(suite):
     assert (copy["display_name"], copy["active"]) == ("(erased)", False)
 
 
+async def test_a_copy_of_yesterday_is_erased_though_directory_has_nothing_to_tell(suite):
+    user = await add(suite)
+    erasure = await erased(suite, records=[user.name])
+    back = "UPDATE member SET display_name = $1, subject = $2, active = true WHERE name = $3"
+    await suite["leads"].rows(back, NAME, EMAIL, user.name)
+    events = await suite["directory"].events(user.name)
+    await call(suite, "ReapplyErasure", name=erasure.name)
+    await completed(suite, erasure.name)
+    copy = await member(suite["leads"], user.name)
+    assert (copy["display_name"], copy["subject"], copy["active"]) == ("(erased)", user.name, False)
+    assert await suite["directory"].events(user.name) == events
+
+
 async def test_a_receipt_shuts_out_no_active_employee(suite):
     """The backup is from before she left, or somebody wrote the receipt to shut out an administrator."""
     user = await employee(suite, "left-long-ago", email="")
