@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SERVICES := $(patsubst %/,%,$(wildcard services/*/))
-SOURCES := chassis gateway cli proto/gen proto $(SERVICES)
+SOURCES := chassis gateway cli bench proto/gen proto $(SERVICES)
 empty :=
 export MYPYPATH := $(subst $(empty) $(empty),:,$(SOURCES))
 DATA_DIR ?= .crm
@@ -14,7 +14,7 @@ SECONDS ?= 600
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup paths generate run test fuzz chaos soak pgbouncer check format lock openapi docs revision new-service clean
+.PHONY: help setup paths generate run test bench fuzz chaos soak pgbouncer check format lock openapi docs revision new-service clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -56,10 +56,15 @@ pgbouncer: setup ## a PgBouncer for the tests that want one (Debian; needs the r
 soak: generate ## a steady load for half an hour, and whether memory stays flat: make soak MINUTES=30
 	@cd tests && ../$(BIN)/python -m failures.overload.soak --minutes $(MINUTES)
 
+bench: generate ## how fast it is, beside pgbench: make bench QUICK=1 SIZE=100000 ONLY=create,get C=1,32
+	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(SIZE),--size $(SIZE)) $(if $(ONLY),--only $(ONLY)) \
+		$(if $(C),--connections $(C)) $(if $(WAYS),--ways $(WAYS)) $(if $(REPEAT),--repeat $(REPEAT)) \
+		$(if $(BENCH_SECONDS),--seconds $(BENCH_SECONDS))
+
 check: generate ## format, lint, types, contracts, generated files, architecture
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy chassis/chassis gateway/gateway cli/crmctl $(foreach s,$(SERVICES),$(s)/$(subst -,_,$(notdir $(s))))
+	@$(BIN)/mypy chassis/chassis gateway/gateway cli/crmctl bench/bench $(foreach s,$(SERVICES),$(s)/$(subst -,_,$(notdir $(s))))
 	@$(BIN)/buf lint proto/gen/crm.binpb --config buf.yaml
 	@$(BIN)/buf breaking proto/gen/crm.binpb --against proto/baseline.binpb --config buf.yaml
 	@$(BIN)/python -m gateway.openapi --check

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CHASSIS = ROOT / "chassis" / "chassis"
 GATEWAY = ROOT / "gateway" / "gateway"
 CLI = ROOT / "cli" / "crmctl"
+BENCH = ROOT / "bench" / "bench"
 IMAGE = ROOT / "proto" / "gen" / "crm.binpb"
 
 
@@ -34,7 +35,7 @@ def services_code() -> list[Path]:
 
 
 def all_code() -> list[Path]:
-    return [*modules(CHASSIS, GATEWAY, CLI), *services_code()]
+    return [*modules(CHASSIS, GATEWAY, CLI, BENCH), *services_code()]
 
 
 def relative(path: Path) -> str:

@@ -1,18 +1,15 @@
 """What a running suite says of itself, and what the machine says of its processes."""
 
-import asyncio
-import json
 import re
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
 from crmctl.http import Server
 from whole_suite import Suite
 
-TESTS = Path(__file__).parents[2]
+from bench import load
+
 SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? ([0-9.e+-]+)$")
 
 
@@ -85,13 +82,5 @@ class Metrics:
 
 
 async def generate(**plan: Any) -> dict[str, Any]:
-    """Runs the generator in a process of its own; its result, with statuses as numbers."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "failures.overload.generator", cwd=TESTS,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    said, _ = await process.communicate(json.dumps(plan).encode())
-    assert process.returncode == 0
-    result = json.loads(said)
-    result["statuses"] = {int(status): numbers for status, numbers in result["statuses"].items()}
-    return result
+    """Runs the HTTP generator in a process of its own; its result, with statuses as numbers."""
+    return await load.generate("http_load", plan)
