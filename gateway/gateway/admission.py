@@ -13,7 +13,7 @@ from chassis.errors import CrmError, TooBusy, TooManyAtOnce
 from gateway import limits
 from gateway.histogram import Histogram
 from gateway.limit import ALONE, Limit
-from gateway.line import Line
+from gateway.line import Line, Waiting
 
 
 class Refused(Exception):
@@ -42,6 +42,10 @@ class Shares:
         self.taken = 0
         self.held: dict[int, int] = {}
 
+    def free(self) -> bool:
+        """Whether there is a place for anybody."""
+        return self.taken < int(self.most)
+
     def take(self, caller: int) -> CrmError | None:
         """Takes a place, or says why not."""
         free = int(self.most) - self.taken
@@ -67,21 +71,25 @@ class Lane:
     def __init__(self, answered: Histogram, arriving: Shares, clock: Callable[[], float] = perf_counter) -> None:
         self.limit, self.answered, self.arriving, self.clock = Limit(), answered, arriving, clock
         self.shares = Shares(self.limit.places, lent=True)
-        self.line = Line(self._in_turn, self.give_back)
+        self.line = Line(self._in_turn, self.give_back, self.shares.free)
         self.refused: defaultdict[str, int] = defaultdict(int)
 
     def enter(self, caller: int) -> "Place":
         """A place for a call; raises Refused."""
         return Place(self, caller, self.take(caller))
 
-    def arrive(self, caller: int) -> "Place | None":
-        """A place for a call; None: it is to ask for `place`, which may take a moment. Raises Refused."""
+    def arrive(self, caller: int, turn: Callable[["Place | Refused"], None]) -> "Place | Waiting":
+        """A place for a call; or its place in the line, and `turn` is called when its time has come: within
+        WAIT_SECONDS. Raises Refused."""
         quiet = self._take(caller)
         if isinstance(quiet, bool):
             return Place(self, caller, quiet)
-        if self.line.has_room(caller):
-            return None
-        raise self.refusal(quiet)
+        if not self.line.has_room(caller):
+            raise self.refusal(quiet)
+        return self.line.join(
+            caller,
+            lambda waited: turn(self.refusal(quiet) if waited is None else Place(self, caller, waited)),
+        )
 
     async def place(self, caller: int) -> "Place":
         """A place for a call, if need be after a moment in the line; raises Refused."""

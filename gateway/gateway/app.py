@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.admin import Metrics
 from gateway.admission import Place, Refused
 from gateway.codec import Codec, Unsupported
+from gateway.connections import REFUSALS
 from gateway.connections import problem as refusal
 from gateway.contract import Contract
 from gateway.docs import PAGE, PAGE_HEADERS
@@ -102,9 +103,6 @@ class Gate:
         place: Place | None = scope.get("place")
         reason = ""
         try:
-            if place is None and "door" in scope:
-                lane, caller = scope["door"]
-                place = scope["place"] = await lane.place(caller)
             if scope["path"].startswith("/v1/"):
                 await self.routes.handle(scope, receive, send)
             else:
@@ -140,9 +138,10 @@ def header(scope: Scope, wanted: bytes) -> str:
 
 
 async def answer(problem: Problem, exchange: Exchange, send: Send) -> None:
-    """Sends a problem; one of the server's making is logged with its trace."""
+    """Sends a problem; one of the server's making is logged with its trace. Refusals are counted: under overload there
+    are thousands a second."""
     exchange.status = problem.status
-    if problem.status >= 500:
+    if problem.status >= 500 and problem.reason not in REFUSALS:
         fields = {"trace_id": exchange.trace_id, "rpc": exchange.rpc, "reason": problem.reason}
         log.warning("answered %d: %s", problem.status, problem.detail, extra={"fields": fields})
     body = problem.body(exchange.trace_id)

@@ -8,8 +8,9 @@ import asyncio
 import re
 import secrets
 from collections.abc import Callable
+from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, cast
 
 from chassis.errors import CrmError, TooBusy
 from chassis.statuses import RETRY_SECONDS
@@ -17,7 +18,8 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway import limits
-from gateway.admission import CALLER, EVERYBODY, Admission, Refused
+from gateway.admission import CALLER, EVERYBODY, Admission, Place, Refused
+from gateway.line import Line, Waiting
 from gateway.problems import Problem, title
 
 SWEEP_SECONDS = 1.0
@@ -122,6 +124,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = self._dropped = 0
         self._in_head = True
         self._arriving = False  # a request's head or body is not complete
+        self._in_line: tuple[Line, Waiting] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -134,6 +137,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._all.open.discard(self)
+        if self._in_line is not None:
+            line, waiting = self._in_line
+            line.leave(waiting)
         super().connection_lost(exc)
 
     def expire(self) -> None:
@@ -210,14 +216,26 @@ class BoundedProtocol(HttpToolsProtocol):
             authorization, traceparent = identity(scope)
             caller = hash(authorization or (self.client[0] if self.client else ""))
             lane = self._all.admission.lanes[service]
+            scope["cycle"] = cycle
             try:
-                scope["place"] = lane.arrive(caller)
+                place = lane.arrive(caller, partial(self._in_turn, cycle, app, traceparent))
             except Refused as refused:
                 self._refuse(cycle, refused.error, traceparent)
                 return
-            scope["door"] = (lane, caller)
-            scope["cycle"] = cycle
+            if isinstance(place, Waiting):
+                self._in_line = (lane.line, place)
+                return
+            scope["place"] = place
         self.until = inf
+        super()._start_asgi_task(cycle, app)
+
+    def _in_turn(self, cycle: RequestResponseCycle, app: Any, traceparent: bytes, given: Place | Refused) -> None:
+        """The moment in the line is over."""
+        self._in_line = None
+        if isinstance(given, Refused):
+            self._refuse(cycle, given.error, traceparent)
+            return
+        cast(dict[str, Any], cycle.scope)["place"] = given
         super()._start_asgi_task(cycle, app)
 
     def _refuse(self, cycle: RequestResponseCycle, error: CrmError, traceparent: bytes) -> None:
