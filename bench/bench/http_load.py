@@ -3,7 +3,7 @@
 Plan: `port` on 127.0.0.1, `seconds`, `requests` (whole HTTP/1.1 requests as text, sent in turn), `connections`, and
 `rate` per second for an open loop (arrivals do not wait for answers; a request's time counts from when it was due), or
 0 for a closed loop (each connection sends when it was answered). With `once` no request is sent a second time: the
-load ends with the last of them.
+load ends with the last of them. `nice` is by how much this process steps back where processors are short (0).
 
 Result: `sent`, `unsent` (due, but no connection was free until the end), `broken` connections, `without_retry_after`
 refusals, `late`: how late this process itself was, `seconds` to the last answer, `cpu` seconds this process took for
@@ -13,6 +13,7 @@ seconds of p50, p99 and max.
 
 import asyncio
 import json
+import os
 import random
 import sys
 from collections import defaultdict, deque
@@ -153,6 +154,7 @@ class Connection(asyncio.Protocol):
 
 async def main() -> None:
     plan = json.loads(sys.stdin.read())
+    os.nice(plan.get("nice", 0))
     print(json.dumps(await Load(plan).run()))
 
 
