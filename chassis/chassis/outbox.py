@@ -15,7 +15,7 @@ from nats.js import JetStreamContext
 from chassis.database import OUTBOX, Database
 from chassis.errors import DatabaseAway
 from chassis.events import headers, stream
-from chassis.sealing import seal_entries, seal_rows
+from chassis.sealing import TURN_LOCK, seal_rows
 from chassis.seals import EVENT
 from chassis.stream_removal import LOOK_FOR_STRAYS, Removals
 from chassis.telemetry import log
@@ -23,10 +23,11 @@ from chassis.telemetry import log
 BATCH = 500
 POLL_SECONDS = 1.0
 ACK_SECONDS = 5.0
+TURN_SECONDS = 0.01  # after another had the turn; it may have looked before our rows were committed
 REMOVE_SECONDS = 0.5  # how often it is looked for messages to be removed
 CHECK_SECONDS = 5.0  # how often the stream is asked whether it is still the one we know
 
-ALONE = "SELECT pg_try_advisory_xact_lock(7226002)"
+TRY_TURN = f"SELECT pg_try_advisory_xact_lock({TURN_LOCK})"
 TAKE = f"SELECT {OUTBOX} FROM outbox WHERE position IS NULL ORDER BY id LIMIT $1::bigint FOR UPDATE SKIP LOCKED"
 MARK = (
     "UPDATE outbox SET position = published.position"
@@ -66,8 +67,6 @@ class Relay:
         self._stream_known_until = 0.0
         self._created = ""
         self._renumbered = False
-        self._entries_sealed_until = 0.0
-        self._sealed_whole = False  # what an earlier process left unsealed
         self._stopping = False
 
     def wake(self) -> None:
@@ -77,8 +76,10 @@ class Relay:
         """Publishes until stopped; waits and goes on when the database or NATS is away."""
         while not self._stopping:
             try:
-                await self._seal_entries()
                 moved = await self._publish_batch()
+                if moved is None:
+                    await asyncio.sleep(TURN_SECONDS)
+                    continue
                 await self._remove_erased()
             except asyncio.CancelledError:
                 raise
@@ -102,13 +103,14 @@ class Relay:
         """How many rows are not published yet, counted up to 10,000."""
         return int((await self._database.fetch(WAITING, []))[0]["waiting"])
 
-    async def _publish_batch(self) -> int:
+    async def _publish_batch(self) -> int | None:
+        """How many were published; None if another process has the turn."""
         await self._recognise_stream()
         async with self._database.transaction() as connection:
             # One relay of a service publishes at a time: positions become visible in their order, so that a reader
             # who asks for what comes after a position misses nothing.
-            if not await connection.fetchval(ALONE):
-                return 0
+            if not await connection.fetchval(TRY_TURN):
+                return None
             rows = await connection.fetch(TAKE, BATCH)
             if not rows:
                 return 0
@@ -126,18 +128,6 @@ class Relay:
                 raise StreamRolledBack(f"the stream gave number {min(given)} a second time")
             await seal_rows(connection, EVENT, rows)
         return len(rows)
-
-    async def _seal_entries(self) -> None:
-        """Audit entries join the chain about once in a second, whether or not NATS is there."""
-        now = asyncio.get_running_loop().time()
-        if now < self._entries_sealed_until:
-            return
-        async with self._database.transaction() as connection:
-            if await connection.fetchval(ALONE):
-                looked_at = await seal_entries(connection, whole=not self._sealed_whole)
-                more = looked_at >= BATCH
-                self._sealed_whole = self._sealed_whole or not more
-                self._entries_sealed_until = now + (0 if more else POLL_SECONDS)
 
     async def _remove_erased(self) -> None:
         now = asyncio.get_running_loop().time()

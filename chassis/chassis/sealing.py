@@ -1,15 +1,21 @@
-"""Sealing: the relay adds published events and audit entries to the chain, in the transaction in which it holds the
-service's relay lock, so that there is one chain and no gap in it."""
+"""Sealing: published events and audit entries are added to the chain, one writer at a time, so that there is one chain
+and no gap in it. The relay seals the events it has published, `Sealing` audit entries, whether or not NATS is there."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
 
-from chassis.database import AUDIT_ENTRY, OUTBOX, audit_seal
+from chassis.database import AUDIT_ENTRY, OUTBOX, Database, audit_seal
 from chassis.seals import ENTRY, EVENT, FIRST, content_digest, metadata_digest, seal
+from chassis.telemetry import log
 
 BATCH = 500
+EVERY_SECONDS = 1.0
+# Of all replicas of a service, one at a time publishes or seals.
+TURN_LOCK = 7226002
+WAIT_FOR_TURN = f"SELECT pg_advisory_xact_lock({TURN_LOCK})"
 
 HEAD = (
     "SELECT head.number, head.seal, ARRAY(SELECT id::text FROM audit_seal WHERE id = any($1::uuid[])) AS known"
@@ -31,6 +37,33 @@ EVENTS = (
     f"SELECT {OUTBOX} FROM outbox o WHERE position IS NOT NULL"
     " AND NOT EXISTS (SELECT FROM audit_seal s WHERE s.id = o.id) ORDER BY position LIMIT $1::bigint"
 )
+
+
+class Sealing:
+    """Audit entries join the chain about once in a second."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._whole = True  # what an earlier process left unsealed
+
+    async def run(self) -> None:
+        """Seals until cancelled; entries wait while the database is away."""
+        while True:
+            more = False
+            try:
+                more = await self._batch()
+            except Exception as away:
+                log.warning("audit entries are not sealed yet: %s", away or type(away).__name__)
+            if not more:
+                await asyncio.sleep(EVERY_SECONDS)
+
+    async def _batch(self) -> bool:
+        """Whether there may be more."""
+        async with self._database.transaction() as connection:
+            await connection.execute(WAIT_FOR_TURN)
+            more = await seal_entries(connection, whole=self._whole) >= BATCH
+        self._whole = self._whole and more
+        return more
 
 
 async def seal_rows(connection: asyncpg.Connection, kind: str, rows: Sequence[Any]) -> None:

@@ -40,6 +40,7 @@ from chassis.rpc import MOST_CALLS, Edge, methods_of
 from chassis.rpc_client import Neighbours
 from chassis.saga import Saga, Sagas
 from chassis.schema import behind
+from chassis.sealing import Sealing
 from chassis.settings import SERVICES, Settings, package, stop
 from chassis.telemetry import log
 from chassis.tokens import Tokens
@@ -197,6 +198,7 @@ class Process:
             self._clean(),
             self._mirror_readiness(),
             self.context.audit.run(),
+            Sealing(self._database).run(),
         )
 
     async def _events(self) -> None:

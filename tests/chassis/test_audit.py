@@ -288,6 +288,15 @@ async def test_an_event_that_is_published_again_is_sealed_once(service, owner):
     assert list((await verified(service)).findings) == []
 
 
+async def test_entries_are_sealed_though_nats_was_never_there(starting):
+    service = await starting(nats_url="nats://127.0.0.1:1")
+    with pytest.raises(PermissionDenied):
+        await service.call(
+            "AuditService/ListAuditEntries", audit_pb2.ListAuditEntriesRequest(actor="x"), by="users/ana"
+        )
+    await sealed(service, 1)
+
+
 async def test_what_an_earlier_release_published_is_sealed_at_the_next_start(service, owner, starting):
     await history(service)
     await service.stop()

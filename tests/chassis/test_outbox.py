@@ -3,15 +3,17 @@
 import asyncio
 import re
 
+import asyncpg
 import nats
 import pytest
 from chassis.events import decode
+from chassis.sealing import WAIT_FOR_TURN
 from crm.leads.v1 import events_pb2
 from harness import until
 from lead_calls import create, log_call
 from relayed import on_the_stream, published
 
-from chassis import streams
+from chassis import outbox, streams
 
 HEADERS = {
     "Nats-Msg-Id", "ce-id", "ce-type", "ce-subject", "ce-dataversion", "ce-correlationid", "ce-actor", "ce-time",
@@ -56,6 +58,22 @@ async def test_events_of_one_record_are_told_in_their_order(broker, starting):
     await until(lambda: published(leads, 6), "all are published")
     versions = [int(message.headers["ce-dataversion"]) for message in await on_the_stream(broker)]
     assert versions == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_turn_that_another_replica_has_is_taken_soon_after(broker, starting, monkeypatch):
+    monkeypatch.setattr(outbox, "POLL_SECONDS", 60.0)
+    leads = await starting()
+    other = await asyncpg.connect(leads.database.owner_url)
+    try:
+        async with other.transaction():
+            await other.execute(WAIT_FOR_TURN)
+            await create(leads)
+            relay_tried = "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_try_advisory_xact_lock%'"
+            await until(lambda: leads.rows(relay_tried), "the relay has tried")
+            assert not await published(leads, 1)
+        await until(lambda: published(leads, 1), "the event is published")
+    finally:
+        await other.close()
 
 
 async def test_without_nats_writes_succeed_and_their_events_follow(broker, starting):
