@@ -14,7 +14,7 @@ SECONDS ?= 600
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup paths generate run test bench fuzz chaos soak pgbouncer check format lock openapi docs revision new-service clean
+.PHONY: help setup paths generate run test bench compare fuzz chaos soak pgbouncer check format lock openapi docs revision new-service clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,9 @@ bench: generate ## how fast it is, beside pgbench: make bench QUICK=1 SIZE=10000
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(SIZE),--size $(SIZE)) $(if $(ONLY),--only $(ONLY)) \
 		$(if $(C),--connections $(C)) $(if $(WAYS),--ways $(WAYS)) $(if $(REPEAT),--repeat $(REPEAT)) \
 		$(if $(BENCH_SECONDS),--seconds $(BENCH_SECONDS))
+
+compare: generate ## results of the bench side by side: make compare RESULTS="before.json after.json"
+	@$(BIN)/python -m bench.compare $(RESULTS)
 
 check: generate ## format, lint, types, contracts, generated files, architecture
 	@$(BIN)/ruff format --check .

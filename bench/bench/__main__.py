@@ -7,6 +7,7 @@ BENCH_SECONDS=2 of each measurement · REPEAT=3
 import argparse
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -54,10 +55,15 @@ def asked() -> Plan:
 
 def main() -> int:
     plan, began = asked(), time.monotonic()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also in the background, where a shell has SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     data_dir = Path(tempfile.mkdtemp(prefix="crm-bench-"))
     data_dir.chmod(0o711)
     try:
         report = asyncio.run(bench(plan, data_dir, console))
+    except KeyboardInterrupt:
+        console.print("Stopped; nothing was kept.")
+        return 130
     finally:
         shutil.rmtree(data_dir, ignore_errors=True)
     report.show(console)

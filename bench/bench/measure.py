@@ -45,14 +45,14 @@ class Measured:
 
 
 async def measure(
-    stand: Stand, operation: Operation, way: Way, connections: int, seconds: int, baseline: Baseline | None = None
+    stand: Stand, operation: Operation, way: Way, connections: int, seconds: float, baseline: Baseline | None = None
 ) -> Measured:
     """Begins when nothing is on its way and counts the rows afterwards. What it leaves to others is counted with it as
     far as they did it meanwhile."""
     await stand.rest()
     calls: Sequence[Call] = []
     if way != "database":
-        calls = await operation.calls(stand, WRITES_A_SECOND * seconds if operation.once else MOST_CALLS)
+        calls = await operation.calls(stand, int(WRITES_A_SECOND * seconds) if operation.once else MOST_CALLS)
         if not calls:
             raise RuntimeError(f"{operation.name}: there is nothing to do it with")
     before, cpu = await _counts(stand, operation), stand.cpu()
@@ -144,7 +144,9 @@ def _answers(operation: Operation, way: Way, connections: int, result: dict[str,
     )  # fmt: skip
 
 
-async def _database(stand: Stand, operation: Operation, baseline: Baseline, connections: int, seconds: int) -> Measured:
+async def _database(
+    stand: Stand, operation: Operation, baseline: Baseline, connections: int, seconds: float
+) -> Measured:
     if isinstance(baseline, Loading):
         done, took = await baseline.run(seconds)
         return Measured(operation.name, "database", connections, done / took, 0.0, 0.0, done)

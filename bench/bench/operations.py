@@ -222,6 +222,6 @@ OPERATIONS = [
               lists="channels", most_at_once=16),
     Operation(
         "import", f"{IMPORTED} leads a call", "leads", f"{LEADS}/ImportLeads", bring, baselines.copy,
-        adds=dict.fromkeys(LEAD_AND_EVENT, IMPORTED), units=IMPORTED, most_at_once=4,
+        adds=dict.fromkeys(LEAD_AND_EVENT, IMPORTED), units=IMPORTED, most_at_once=2,
     ),
 ]  # fmt: skip

@@ -22,8 +22,9 @@ class Ran:
     took: dict[str, float]
 
 
-async def run(stand: Stand, script: Script, connections: int, seconds: int) -> Ran:
-    """The scripts in turns of chance, each transaction prepared, on so many connections. RuntimeError if it fails."""
+async def run(stand: Stand, script: Script, connections: int, seconds: float) -> Ran:
+    """The scripts in turns of chance, each transaction prepared, on so many connections, in whole seconds.
+    RuntimeError if it fails."""
     address = urlsplit(stand.stack.database_url(script.service))
     with tempfile.TemporaryDirectory(prefix="crm-pgbench-") as folder:
         files = []
@@ -33,7 +34,7 @@ async def run(stand: Stand, script: Script, connections: int, seconds: int) -> R
             files += ["-f", str(file)]
         process = await asyncio.create_subprocess_exec(
             str(binary("pgbench")), "--no-vacuum", "--protocol=prepared", f"--client={connections}", "--jobs=1",
-            f"--time={seconds}", "--log", f"--log-prefix={folder}/log", *files,
+            f"--time={max(round(seconds), 1)}", "--log", f"--log-prefix={folder}/log", *files,
             "-h", str(address.hostname), "-p", str(address.port), "-U", str(address.username),
             address.path.removeprefix("/"),
             env={"PGPASSWORD": str(address.password)}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,

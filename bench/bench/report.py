@@ -17,6 +17,7 @@ from chassis.stack.postgres import MAJOR
 from rich.console import Console
 from rich.table import Table
 
+from bench.backlog import CaughtUp
 from bench.footprint import MODULES
 from bench.lag import Lag
 from bench.measure import WAYS, Measured
@@ -38,6 +39,7 @@ class Report:
     repetitions: int
     measured: list[Measured] = field(default_factory=list)
     lags: list[Lag] = field(default_factory=list)
+    caught_up: list[CaughtUp] = field(default_factory=list)
     memory: dict[str, dict[str, float]] = field(default_factory=dict)
     starting: dict[str, float] = field(default_factory=dict)
     importing: dict[str, float] = field(default_factory=dict)
@@ -73,6 +75,7 @@ class Report:
             "size": self.size, "rows": self.rows, "seconds": self.seconds, "repetitions": self.repetitions,
             "ratios": {f"{name} {way} {c}": self.ratio(name, way, c) for name, way, c in self.groups()},
             "measured": [one.as_json() for one in self.measured], "lag": [one.as_json() for one in self.lags],
+            "caught_up": [one.as_json() for one in self.caught_up],
             "memory": self.memory, "starting": self.starting, "importing": self.importing, "wrong": self.wrong,
         }  # fmt: skip
         path.write_text(json.dumps(content, indent=1) + "\n")
@@ -82,6 +85,11 @@ class Report:
         console.print(self._speed())
         if self.lags:
             console.print(self._lag())
+        for one in self.caught_up:
+            cpu = ", ".join(f"{name} {value:.2f}" for name, value in one.cpu.items())
+            console.print(
+                f"{one.consumer} caught up with {one.events:,} events at {one.rate:,.0f}/s; CPU ms each: {cpu}"
+            )
         if self.memory:
             console.print(self._processes())
         if not all(map(clean, self.groups().values())):

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from bench import footprint, rows
+from bench.backlog import catch_up
 from bench.baselines import Baseline, Ground, Loading
 from bench.company import Company
 from bench.lag import lag
@@ -19,6 +20,7 @@ from bench.stand import Stand, stand
 
 LAG_SECONDS = 3
 TOKENS_SECONDS = 300.0
+WARMING_SECONDS = 0.4  # not kept: statements are prepared, the gateway learns how long a call takes
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,9 @@ async def bench(plan: Plan, data_dir: Path, console: Console) -> Report:
         if plan.lag:
             console.print("Event lag ...")
             await _lags(running, report)
+        if plan.starting:
+            console.print("How fast a consumer catches up ...")
+            report.caught_up = [await catch_up(running)]
         report.memory["after load"] = footprint.memory(running)
         if plan.starting:
             console.print("How long each process takes to start ...")
@@ -99,7 +104,7 @@ async def _operations(
         for number, operation in enumerate(plan.operations, 1):
             await check(running, operation)
             if "REST" in plan.ways:
-                await measure(running, operation, "REST", min(8, operation.most_at_once), 1)  # warms up; not kept
+                await measure(running, operation, "REST", min(8, operation.most_at_once), WARMING_SECONDS)
             for repetition in range(1, plan.repetitions + 1):
                 for way, connections in steps[operation.name]:
                     said = f"{operation.name} ({number} of {len(plan.operations)}), {way}, c = {connections}"

@@ -18,6 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from bench import compare
+from bench import report as report_module
+
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
 COMPANY = Company(sellers=4, stories=10)
 LEADS = 100
@@ -75,6 +78,19 @@ def test_a_rate_with_refusals_is_marked():
     assert "90 *" in said
     assert "10.0%" in said
     assert report.ratio("get", "REST", 2) == 0.1
+
+
+def test_two_runs_are_shown_side_by_side(tmp_path, monkeypatch):
+    monkeypatch.setattr(report_module, "RESULTS", tmp_path)
+    runs = []
+    for rate in (100.0, 250.0):
+        report = Report(LEADS, 0, SECONDS, 1)
+        report.measured.append(Measured("get", "REST", 2, rate=rate, p50=1.0, p99=1.0, answered=90))
+        runs.append(compare.read(report.save()))
+    console = Console(record=True, width=150, file=io.StringIO())
+    console.print(compare.table(runs, "rate", "rate/s"))
+    [line] = [line for line in console.export_text().splitlines() if "get" in line]
+    assert [word for word in line.split() if word[0].isalnum()] == ["get", "REST", "2", "100", "250", "2.50"]
 
 
 @given(st.integers(1, 10_000), st.integers(1, 10_000))
