@@ -49,7 +49,7 @@ def asked() -> Plan:
         seconds=given.seconds or (1 if given.quick else 2),
         repetitions=given.repeat,
         lag=not given.only,
-        starting=not given.quick and not given.only,
+        thorough=not given.quick and not given.only,
     )
 
 

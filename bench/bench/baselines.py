@@ -6,21 +6,23 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.rows import Copies, Copy, Patterns
+from bench.rows import ANOTHER, BEFORE, Copies, Copy, Patterns
 from bench.stand import Stand
 
 PAGE = 50
 SCRIPTS = 8  # at most, of one baseline: each asks for other records
+DRAWN = (("leads", "leads"), ("insights", "customers"))  # of which a baseline draws records
 COPIED = 1000  # rows of one COPY
 NUMBER = "\\set n random(1000000000, 9999999999)\n"
 
 
 @dataclass(frozen=True)
 class Ground:
-    """What the baselines stand on: the rows that were filled in, and how."""
+    """What the baselines stand on: the rows that were filled in, and how; of `DRAWN` tables the ids in the stories."""
 
     copies: Copies
     patterns: list[Patterns]
+    stories: dict[tuple[str, str], list[str]]
 
     def of(self, service: str, table: str) -> Patterns:
         return next(one for one in self.patterns if (one.service, one.table) == (service, table))
@@ -64,10 +66,10 @@ async def update(stand: Stand, ground: Ground) -> Script:
     return Script(
         "leads",
         [
-            f"{NUMBER}{id_of}BEGIN;\n"
+            f"{NUMBER}{draw}BEGIN;\n"
             "UPDATE leads SET note = 'Called again.', version = version + 1, update_time = now()"
             f" WHERE id = {expression} AND version > 0;\n{event}\nEND;\n"
-            for id_of, expression in await _ids(stand, ground, "leads", "leads")
+            for draw, expression in ids(ground, "leads", "leads")
         ],
     )
 
@@ -77,8 +79,8 @@ async def get(stand: Stand, ground: Ground) -> Script:
     return Script(
         "leads",
         [
-            f"{id_of}SELECT {columns} FROM leads WHERE id = {expression};\n"
-            for id_of, expression in await _ids(stand, ground, "leads", "leads")
+            f"{draw}SELECT {columns} FROM leads WHERE id = {expression};\n"
+            for draw, expression in ids(ground, "leads", "leads")
         ],
     )
 
@@ -101,11 +103,11 @@ async def customer(stand: Stand, ground: Ground) -> Script:
     return Script(
         "insights",
         [
-            f"{id_of}SELECT {row} FROM customers WHERE id = {expression};\n"
+            f"{draw}SELECT {row} FROM customers WHERE id = {expression};\n"
             f"SELECT {record} FROM records WHERE account = 'accounts/' || {expression}::text;\n"
             "SELECT type, min(event_time), max(event_time) FROM timeline"
             f" WHERE account = 'accounts/' || {expression}::text GROUP BY type;\n"
-            for id_of, expression in await _ids(stand, ground, "insights", "customers")
+            for draw, expression in ids(ground, "insights", "customers")
         ],
     )
 
@@ -115,9 +117,9 @@ async def timeline(stand: Stand, ground: Ground) -> Script:
     return Script(
         "insights",
         [
-            f"{id_of}SELECT {columns} FROM timeline WHERE account = 'accounts/' || {expression}::text"
+            f"{draw}SELECT {columns} FROM timeline WHERE account = 'accounts/' || {expression}::text"
             f" AND account <> '' ORDER BY event_time, event_id LIMIT {PAGE + 1};\n"
-            for id_of, expression in await _ids(stand, ground, "insights", "customers")
+            for draw, expression in ids(ground, "insights", "customers")
         ],
     )
 
@@ -169,17 +171,25 @@ async def _list(stand: Stand, service: str, table: str, by: list[str], where: st
     )
 
 
-async def _ids(stand: Stand, ground: Ground, service: str, table: str) -> list[tuple[str, str]]:
-    """Of some stories: the line that draws one of its copies, and the expression of that copy's id. An id of a copy is
-    the story's with an earlier time, so that no list of ids has to be kept or read. Asked before anything is measured:
-    the newest records are the stories'."""
-    rows = await stand.databases[service].fetch(
-        f"SELECT id::text AS id FROM {table} WHERE owner <> '' ORDER BY id DESC LIMIT {SCRIPTS}"
-    )
+async def story_ids(stand: Stand) -> dict[tuple[str, str], list[str]]:
+    """To be asked before the stories are copied."""
+    found = {}
+    for service, table in DRAWN:
+        sql = f"SELECT id::text AS id FROM {table} WHERE owner LIKE 'users/%' ORDER BY id LIMIT {SCRIPTS}"
+        found[service, table] = [row["id"] for row in await stand.databases[service].fetch(sql)]
+    return found
+
+
+def ids(ground: Ground, service: str, table: str) -> list[tuple[str, str]]:
+    """Of some stories: the line that draws one of its copies, and the expression of that copy's id, which is reckoned
+    as `rows.Copy.uuid` does it, so that no list of ids has to be kept or read."""
     made = []
-    for row in rows:
-        first, rest = int(row["id"][:8] + row["id"][9:13], 16), row["id"][13:].replace("-", "")
-        line = f"\\set at {first} - random(0, {ground.copies.count - 1}) * {ground.copies.step_ms}\n"
+    for known in ground.stories[service, table]:
+        first, rest = int(known[:8] + known[9:13], 16), known[13:].replace("-", "")
+        drawn = f"random(0, {ground.copies.count})"
+        line = f"\\set at ({first} + {drawn} * {ANOTHER}) % {BEFORE}\n"
+        if known[14] == "7":
+            line = f"\\set at {first} - {drawn} * {ground.copies.step_ms}\n"
         made.append((line, f"(lpad(to_hex(:at::bigint), 12, '0') || '{rest}')::uuid"))
     return made
 

@@ -29,6 +29,7 @@ SERIAL = re.compile(rb"99000000\d{4}(?!\d)")
 COUNTERS = {("outbox", "position"), ("audit_seal", "number")}  # kept apart from those of this stream and chain
 COUNTERS_STEP = 1_000_000
 SPAN = timedelta(hours=20)  # how far back the oldest copy lies: within the day that request ids are kept
+ANOTHER, BEFORE = 0x9E3779B97F4B, 1 << 48  # an odd step through all values of an id's first 48 bits
 CHUNK = 1 << 20
 TABLES = (
     "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
@@ -69,7 +70,7 @@ class Copy:
         if original[14:15] == b"7":
             first -= self.number * self.copies.step_ms
         else:  # any other: all that counts is that it is another
-            first = (first + self.number * 0x9E3779B97F4B) % (1 << 48)
+            first = (first + self.number * ANOTHER) % BEFORE
         return b"%08x-%04x" % (first >> 16, first & 0xFFFF) + original[13:]
 
     def serial(self, original: bytes) -> bytes:

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from bench import footprint, rows
 from bench.backlog import catch_up
-from bench.baselines import Baseline, Ground, Loading
+from bench.baselines import Baseline, Ground, Loading, story_ids
 from bench.company import Company
 from bench.lag import lag
 from bench.measure import Measured, Way, check, measure
@@ -34,7 +34,7 @@ class Plan:
     seconds: int
     repetitions: int
     lag: bool = True
-    starting: bool = True
+    thorough: bool = True  # also what takes long: catching up, starting
     company: Company = field(default_factory=Company)
 
     def steps(self, operation: Operation, baseline: Baseline | None) -> list[tuple[Way, int]]:
@@ -61,14 +61,14 @@ async def bench(plan: Plan, data_dir: Path, console: Console) -> Report:
         if plan.lag:
             console.print("Event lag ...")
             await _lags(running, report)
-        if plan.starting:
+        if plan.thorough:
             console.print("How fast a consumer catches up ...")
             report.caught_up = [await catch_up(running)]
         report.memory["after load"] = footprint.memory(running)
-        if plan.starting:
+        if plan.thorough:
             console.print("How long each process takes to start ...")
             report.starting = await footprint.starting(running)
-    if plan.starting:
+    if plan.thorough:
         report.importing = await footprint.importing()
     return report
 
@@ -82,6 +82,7 @@ async def fill(running: Stand, plan: Plan, report: Report, console: Console) -> 
     await plan.company.tell(running)
     await running.rest()
     found = await rows.patterns(running, before)
+    stories = await story_ids(running)
     copies = Copies.of(max(plan.size // plan.company.stories - 1, 1))
     total = copies.count * sum(len(one.rows) for one in found)
     with progress(console) as bar:
@@ -90,7 +91,7 @@ async def fill(running: Stand, plan: Plan, report: Report, console: Console) -> 
             running, found, copies, lambda table, new: bar.update(task, advance=new, description=f"loading {table}")
         )
     console.print(f"{report.rows:,} rows loaded: {await running.count('leads', 'leads'):,} leads and all they left.")
-    return Ground(copies, found)
+    return Ground(copies, found, stories)
 
 
 async def _operations(

@@ -1,6 +1,7 @@
 """The bench on a very small company: what it fills in is what the services would have left, and it notices a lie."""
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -18,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from bench import compare
+from bench import baselines, compare
 from bench import report as report_module
 
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
@@ -49,6 +50,17 @@ async def test_copies_are_rows_as_the_services_would_have_left_them(small):
     sizes = {await running.count(*table) for table in (("sales", "opportunities"), ("insights", "customers"))}
     assert sizes == {LEADS * 2 // len(range(COMPANY.stories))}
     assert await running.on_the_way() == 0
+
+
+async def test_pgbench_asks_for_records_that_are_there(small):
+    running, ground = small
+    for service, table in baselines.DRAWN:
+        database = running.databases[service]
+        for line, expression in baselines.ids(ground, service, table):
+            for number in (0, ground.copies.count):
+                at = re.sub(r"random\(.*?\)", str(number), line.removeprefix("\\set at "))
+                drawn = expression.replace(":at", f"({at})")
+                assert await database.fetchval(f"SELECT count(*) FROM {table} WHERE id = {drawn}") == 1
 
 
 async def test_what_was_answered_is_found_in_the_tables(small):
