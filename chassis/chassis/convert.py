@@ -123,17 +123,31 @@ def from_message(message: Message, kind: type[R], **given: Any) -> R:
 
     A field that is not set keeps the default of `kind`; without one it is the contract's: "", 0, false.
     """
-    hints = typing.get_type_hints(kind)
-    needed = {item.name: item.default is item.default_factory is MISSING for item in fields(kind)}  # type: ignore[arg-type]
     there = {item.name for item, _ in message.ListFields()}
     values = {
-        item.name: read(message, item, hints[item.name])
-        for item in message.DESCRIPTOR.fields
-        if item.name in needed
-        and (item.name in there or (needed[item.name] and item.name not in given))
-        and not _has(item, field_behavior_pb2.OUTPUT_ONLY)
+        item.name: read(message, item, hint)
+        for item, hint, needed in _settable(kind, message.DESCRIPTOR)
+        if item.name in there or (needed and item.name not in given)
     }
     return kind(**(values | given))
+
+
+@cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    """The types of a dataclass' fields. Looking them up takes longer than reading a whole message."""
+    return typing.get_type_hints(kind)
+
+
+@cache
+def _settable(kind: type[Any], descriptor: Descriptor) -> list[tuple[FieldDescriptor, Any, bool]]:
+    """The fields of a message that a caller may set in `kind`: each with its type, and whether `kind` has no default
+    for it."""
+    needed = {item.name: item.default is item.default_factory is MISSING for item in fields(kind)}
+    return [
+        (item, _hints(kind)[item.name], needed[item.name])
+        for item in descriptor.fields
+        if item.name in needed and not _has(item, field_behavior_pb2.OUTPUT_ONLY)
+    ]
 
 
 def apply_mask(record: Record, message: Message, paths: Iterable[str], prefix: str = "") -> list[str]:
@@ -141,7 +155,7 @@ def apply_mask(record: Record, message: Message, paths: Iterable[str], prefix: s
 
     An unknown or immutable path is InvalidFields; output fields are passed over (AIP-203).
     """
-    hints = typing.get_type_hints(type(record))
+    hints = _hints(type(record))
     by_name = message.DESCRIPTOR.fields_by_name
     changed = []
     for path in dict.fromkeys(paths):
@@ -238,12 +252,14 @@ def _text(value: str, field_path: str) -> str:
     return value if value.isascii() else unicodedata.normalize("NFC", value)
 
 
+@cache
 def _inner(hint: Any) -> Any:
     """`X | None` and `list[X]` → `X`."""
     arguments = [item for item in typing.get_args(hint) if item is not type(None)]
     return arguments[0] if arguments else hint
 
 
+@cache
 def _is_map(item: FieldDescriptor) -> bool:
     return item.message_type is not None and item.message_type.GetOptions().map_entry
 
