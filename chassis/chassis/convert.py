@@ -126,20 +126,20 @@ def from_message(message: Message, kind: type[R], **given: Any) -> R:
     there = {item.name for item, _ in message.ListFields()}
     values = {
         item.name: read(message, item, hint)
-        for item, hint, needed in _settable(kind, message.DESCRIPTOR)
+        for item, hint, needed in _settable(kind, message.DESCRIPTOR)  # type: ignore[arg-type]
         if item.name in there or (needed and item.name not in given)
     }
     return kind(**(values | given))
 
 
 @cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
+def _hints(kind: Any) -> dict[str, Any]:
     """The types of a dataclass' fields. Looking them up takes longer than reading a whole message."""
     return typing.get_type_hints(kind)
 
 
 @cache
-def _settable(kind: type[Any], descriptor: Descriptor) -> list[tuple[FieldDescriptor, Any, bool]]:
+def _settable(kind: Any, descriptor: Descriptor) -> list[tuple[FieldDescriptor, Any, bool]]:
     """The fields of a message that a caller may set in `kind`: each with its type, and whether `kind` has no default
     for it."""
     needed = {item.name: item.default is item.default_factory is MISSING for item in fields(kind)}
@@ -155,7 +155,7 @@ def apply_mask(record: Record, message: Message, paths: Iterable[str], prefix: s
 
     An unknown or immutable path is InvalidFields; output fields are passed over (AIP-203).
     """
-    hints = _hints(type(record))
+    hints = _hints(type(record))  # type: ignore[arg-type]
     by_name = message.DESCRIPTOR.fields_by_name
     changed = []
     for path in dict.fromkeys(paths):

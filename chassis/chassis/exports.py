@@ -48,7 +48,6 @@ async def export(kind: type[Record], message: type[Message], request: Any, work:
         for record in chunk:
             told = convert.to_message(record, message)
             writer.writerow([guarded(read(told)) for _, read in columns])
-        work.forget(chunk)
         if rows > MOST_ROWS or text.tell() > MOST_BYTES:
             raise ExportTooLarge(rows=f"more than {rows - len(chunk)}")
         if len(chunk) < CHUNK:

@@ -38,7 +38,7 @@ async def page(work: "Work", kind: type[R], request: Any) -> Page[R]:
 
 async def select(work: "Work", kind: type[R], request: Any, after: str, limit: int) -> list[R]:
     """At most `limit` records that `request` asks for by `filter` and `show_archived`, and that its caller may see;
-    newest first, from behind the id `after`."""
+    newest first, from behind the id `after`. They are shown: what is changed in them is not stored."""
     mapper, caller = work.context.mappers[kind], work.caller
     arguments: list[Any] = []
 
@@ -61,4 +61,5 @@ async def select(work: "Work", kind: type[R], request: Any, after: str, limit: i
         teams="" if teams is None else bind(sorted(teams), "text[]"),
         limit=bind(limit, "bigint"),
     )
-    return work.keep(kind, await work.context.database.fetch(sql, arguments, work.connection, 2.0))
+    rows = await work.context.database.fetch(sql, arguments, work.connection, 2.0)
+    return [mapper.load(row) for row in rows]  # type: ignore[misc]

@@ -345,11 +345,6 @@ class Work:
 
     # ---- keeping
 
-    def forget(self, records: Iterable[Record]) -> None:
-        """Lets go of records that were only read: an export passes thousands."""
-        for record in records:
-            self._kept.pop((type(record), record.id), None)
-
     def _mapper(self, kind: type[Record]) -> Mapper:
         return self.context.mappers[kind]
 
