@@ -151,9 +151,15 @@ class World:
     def suppression(self) -> str:
         return self.made("suppressions", email=f"{uuid.uuid4().hex}@example.org", reason="MANUAL")
 
+    def address(self) -> str:
+        """An e-mail address that somebody has."""
+        email = f"{uuid.uuid4().hex}@example.org"
+        self.made("leads", displayName=fresh(), email=email)
+        return email
+
     def erasure(self) -> str:
         """One that has ended."""
-        name = self.made("erasures", emails=[f"{uuid.uuid4().hex}@example.org"])
+        name = self.made("erasures", emails=[self.address()])
         until = time.monotonic() + KNOWN_SECONDS
         while self._client.get(f"/v1/{name}")["state"] == "RUNNING" and time.monotonic() < until:
             time.sleep(0.1)
@@ -223,7 +229,7 @@ BODIES: dict[str, Callable[[World], dict[str, Any]]] = {
     "ResolveCase": lambda w: {"solution": "Done."},
     "ReopenCase": lambda w: {"reason": "Not done."},
     "UpdateLeadSettings": lambda w: {},
-    "CreateErasure": lambda w: {"emails": [f"{uuid.uuid4().hex}@example.org"]},
+    "CreateErasure": lambda w: {"emails": [w.address()]},
     "ExportPersonalData": lambda w: {"emails": [f"{uuid.uuid4().hex}@example.org"]},
     "SuppressAddress": lambda w: {"email": f"{uuid.uuid4().hex}@example.org", "reason": "MANUAL"},
     "CheckSuppressions": lambda w: {"emails": [f"{uuid.uuid4().hex}@example.org"]},

@@ -1,7 +1,7 @@
 """What leads stores, and the queries that have a name."""
 
 from chassis.database import TIME, Query, customer_columns, enum_column, listed, record_columns
-from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, any_, bindparam, or_, select
+from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, and_, any_, bindparam, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from leads.domain import OPEN, Lead, LeadSettings, Rotation, State
@@ -56,8 +56,9 @@ SAME_PERSON = Query(
     select(leads.c.id, leads.c.email, leads.c.phone_digits, leads.c.journey_id, leads.c.owner, leads.c.team)
     .where(
         or_(
-            leads.c.email == any_(bindparam("emails", type_=ARRAY(Text))),
-            leads.c.phone_digits == any_(bindparam("phones", type_=ARRAY(Text))),
+            # Their indexes leave out what is empty; that none is asked for has to be said.
+            and_(leads.c.email != "", leads.c.email == any_(bindparam("emails", type_=ARRAY(Text)))),
+            and_(leads.c.phone_digits != "", leads.c.phone_digits == any_(bindparam("phones", type_=ARRAY(Text)))),
         ),
         is_open,
         leads.c.archive_time.is_(None),
