@@ -16,7 +16,7 @@ FIRST = 16.0
 # Their bodies and answers fit in memory, whatever the service can do.
 MOST = 512.0
 # How much slower than alone a call may become. Less leaves processors idle between two calls, more is felt by people.
-TOLERANCE = 1.35
+TOLERANCE = 1.6
 # A window is judged when it is this old and has this many calls; a median of fewer is chance.
 WINDOW_SECONDS = 0.05
 WINDOW_CALLS = 8
