@@ -62,27 +62,14 @@ async def create(stand: Stand, ground: Ground) -> Script:
 
 async def update(stand: Stand, ground: Ground) -> Script:
     """Four round trips: begin, the lead at a version, its event, commit."""
-    event = await _event(stand)
-    return Script(
-        "leads",
-        [
-            f"{NUMBER}{draw}BEGIN;\n"
-            "UPDATE leads SET note = 'Called again.', version = version + 1, update_time = now()"
-            f" WHERE id = {expression} AND version > 0;\n{event}\nEND;\n"
-            for draw, expression in ids(ground, "leads", "leads")
-        ],
-    )
+    lead = "UPDATE leads SET note = 'Called again.', version = version + 1, update_time = now()"
+    lead += " WHERE id = {id} AND version > 0;"
+    return _drawn(ground, "leads", "leads", f"{NUMBER}BEGIN;\n{lead}\n{await _event(stand)}\nEND;\n")
 
 
 async def get(stand: Stand, ground: Ground) -> Script:
     columns = await _columns(stand, "leads", "leads")
-    return Script(
-        "leads",
-        [
-            f"{draw}SELECT {columns} FROM leads WHERE id = {expression};\n"
-            for draw, expression in ids(ground, "leads", "leads")
-        ],
-    )
+    return _drawn(ground, "leads", "leads", f"SELECT {columns} FROM leads WHERE id = {{id}};\n")
 
 
 async def own_leads(stand: Stand, ground: Ground) -> Script:
@@ -100,28 +87,22 @@ async def board(stand: Stand, ground: Ground) -> Script:
 async def customer(stand: Stand, ground: Ground) -> Script:
     """The least a page about a customer reads: its row, its records, its entries by account."""
     row, record = await _columns(stand, "insights", "customers"), await _columns(stand, "insights", "records")
-    return Script(
-        "insights",
-        [
-            f"{draw}SELECT {row} FROM customers WHERE id = {expression};\n"
-            f"SELECT {record} FROM records WHERE account = 'accounts/' || {expression}::text;\n"
-            "SELECT type, min(event_time), max(event_time) FROM timeline"
-            f" WHERE account = 'accounts/' || {expression}::text GROUP BY type;\n"
-            for draw, expression in ids(ground, "insights", "customers")
-        ],
-    )
+    return _drawn(
+        ground, "insights", "customers",
+        f"SELECT {row} FROM customers WHERE id = {{id}};\n"
+        f"SELECT {record} FROM records WHERE account = 'accounts/' || {{id}}::text;\n"
+        "SELECT type, min(event_time), max(event_time) FROM timeline"
+        " WHERE account = 'accounts/' || {id}::text GROUP BY type;\n",
+    )  # fmt: skip
 
 
 async def timeline(stand: Stand, ground: Ground) -> Script:
     columns = await _columns(stand, "insights", "timeline")
-    return Script(
-        "insights",
-        [
-            f"{draw}SELECT {columns} FROM timeline WHERE account = 'accounts/' || {expression}::text"
-            f" AND account <> '' ORDER BY event_time, event_id LIMIT {PAGE + 1};\n"
-            for draw, expression in ids(ground, "insights", "customers")
-        ],
-    )
+    return _drawn(
+        ground, "insights", "customers",
+        f"SELECT {columns} FROM timeline WHERE account = 'accounts/' || {{id}}::text"
+        f" AND account <> '' ORDER BY event_time, event_id LIMIT {PAGE + 1};\n",
+    )  # fmt: skip
 
 
 async def copy(stand: Stand, ground: Ground) -> Loading:
@@ -192,6 +173,11 @@ def ids(ground: Ground, service: str, table: str) -> list[tuple[str, str]]:
             line = f"\\set at {first} - {drawn} * {ground.copies.step_ms}\n"
         made.append((line, f"(lpad(to_hex(:at::bigint), 12, '0') || '{rest}')::uuid"))
     return made
+
+
+def _drawn(ground: Ground, service: str, table: str, text: str) -> Script:
+    """The text once for each of some stories, with the id of one of its copies, drawn anew each time, for `{id}`."""
+    return Script(service, [line + text.replace("{id}", known) for line, known in ids(ground, service, table)])
 
 
 async def _columns(stand: Stand, service: str, table: str) -> str:

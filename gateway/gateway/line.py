@@ -89,10 +89,14 @@ class Line:
             waiting = self._waiting[0]
             self._remove(waiting)
             waiting.turn(None)
-        self._timer = loop.call_at(self._waiting[0].until, self._expire) if self._waiting else None
+        if self._waiting:
+            self._timer = loop.call_at(self._waiting[0].until, self._expire)
 
     def _remove(self, waiting: Waiting) -> None:
         self._waiting.remove(waiting)
         self._of[waiting.caller] -= 1
         if not self._of[waiting.caller]:
             del self._of[waiting.caller]
+        if not self._waiting and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -54,7 +54,7 @@ def test_a_gateway_started_under_overload_learns_what_a_call_takes(service):
     service.run(max(2.0, calls), crowd(service.capacity * 5))
     service.run(calls, crowd(service.capacity * 5))
     assert service.percentile(0.5) <= 5 * mean
-    assert len(service.took) >= 0.5 * calls * service.capacity  # 0.58 is the worst of a hundred
+    assert len(service.took) >= 0.6 * calls * service.capacity
 
 
 @simulated
@@ -66,7 +66,7 @@ def test_a_service_that_became_slower_for_good_is_not_starved(service):
     for _ in range(3):
         service.run(calls, crowd(service.capacity * 3))
     service.run(calls, crowd(service.capacity * 3))
-    assert len(service.took) >= 0.4 * calls * service.capacity  # 0.497 was seen
+    assert len(service.took) >= 0.5 * calls * service.capacity
 
 
 def test_slow_methods_beside_fast_ones_are_no_sign_of_overload():

@@ -15,7 +15,7 @@ from crm.leads.v1 import leads_pb2, leads_pb2_grpc
 from gateway.limit import FIRST, Limit
 from google.rpc import error_details_pb2, status_pb2
 
-from gateway import limits
+from gateway import limits, line
 
 if TYPE_CHECKING:
     from conftest import Running
@@ -108,7 +108,7 @@ def places(gateway: Running) -> Any:
 # ---- Refusals
 
 
-async def test_who_has_half_the_places_gets_429_and_everybody_503_when_there_are_none(
+async def test_who_has_its_share_of_the_places_gets_429_and_everybody_503_when_there_are_none(
     gateway: Running, held: Any, places: Any
 ) -> None:
     places(3)
@@ -126,6 +126,46 @@ async def test_who_has_half_the_places_gets_429_and_everybody_503_when_there_are
     held.go_on.set()
     assert [(await client.answer())[0] for client in (*busy, other)] == [200] * 3
     await at_rest(gateway)
+
+
+async def in_line(gateway: Running, count: int) -> None:
+    """Returns when so many calls wait for a place of leads."""
+    async with asyncio.timeout(10):
+        while len(gateway.admission.lanes["leads"].line) != count:
+            await asyncio.sleep(0.001)
+
+
+async def test_who_waits_in_the_line_is_answered_when_a_place_becomes_free(
+    gateway: Running, held: Any, places: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "WAIT_SECONDS", 10.0)
+    places(2)
+    first = await Client.open(gateway, HEAD + b"\r\n")
+    await held.until(1)
+    second = await Client.open(gateway, POST + b"content-length: 2\r\n\r\n{}")
+    await in_line(gateway, 1)
+    assert held.arrived == 1
+    held.go_on.set()
+    assert [(await client.answer())[0] for client in (first, second)] == [200, 200]
+    await at_rest(gateway)
+
+
+async def test_who_leaves_the_line_is_neither_served_nor_refused(
+    gateway: Running, held: Any, places: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "WAIT_SECONDS", 10.0)
+    places(2)
+    lane = gateway.admission.lanes["leads"]
+    first, refused = await Client.open(gateway, HEAD + b"\r\n"), dict(lane.refused)
+    await held.until(1)
+    second = await Client.open(gateway, HEAD + b"\r\n")
+    await in_line(gateway, 1)
+    second.writer.transport.abort()
+    await in_line(gateway, 0)
+    held.go_on.set()
+    assert (await first.answer())[0] == 200
+    await at_rest(gateway)
+    assert (held.arrived, lane.refused) == (1, refused)
 
 
 async def test_a_refused_connection_goes_on_and_pages_are_never_refused(
