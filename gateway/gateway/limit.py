@@ -25,12 +25,11 @@ STEEPEST = 0.5
 SMOOTHING = 0.2
 # Calls that had at most so many others of their service beside them tell how long the RPC takes alone.
 ALONE = 1
-# A few calls alone may have been odd ones; from so many on, an RPC is known. With 8 a gateway that began under overload
-# let in too few for good where it had seen short ones: the worst of sixty simulated services did 58 % of its work.
-KNOWN = 32
+# A few calls alone may have been odd ones; from so many on, an RPC is known.
+KNOWN = 16
 # What is known of an RPC moves by so much per call seen alone: what a growing table does to it is learned in minutes.
 WEIGHT = 0.03
-# Where LEAST are let in although more come, what is known is probably wrong: it is learned anew in seconds.
+# Where LEAST are let in although more come, what is known is probably wrong: it is learned anew, and moves by so much.
 DOUBT = 0.1
 # Ratios above are equally bad; a hanging service shall not need to be understood more exactly.
 WORST = 8.0
@@ -72,6 +71,7 @@ class Limit:
 
     def _judge(self) -> None:
         """Moves the limit by one window."""
+        before = self.places
         if self._unknown > len(self._ratios):
             # Mostly RPCs that are not known yet: if places are short, let in so few that they are.
             self.places = LEAST if self._pressed else self.places
@@ -85,5 +85,8 @@ class Limit:
             rises = room > self.places
             self.places += (SMOOTHING if rises else 1.0) * (room - self.places)
         self.places = max(LEAST, min(self.places, MOST))
+        if self.places == LEAST < before:
+            # Learned to the end before the limit rises: half corrected, it would call the usual too slow for good.
+            self._alone = {rpc: (0, usual) for rpc, (_, usual) in self._alone.items()}
         self._ratios.clear()
         self._unknown, self._was_pressed, self._pressed = 0, self._pressed, False
