@@ -1,9 +1,11 @@
 """Leads over gRPC on a real database."""
 
+import asyncpg
 import pytest
 from chassis.errors import AlreadyExists, CrmError, FailedPrecondition, InvalidFields, NotFound
 from chassis.values import new_id
 from crm.leads.v1 import leads_pb2
+from leads import tables
 
 
 def lead(**fields):
@@ -119,3 +121,34 @@ async def test_nobody_without_a_token_gets_in(leads):
     with pytest.raises(CrmError) as refused:
         await leads.call("LeadService/ListLeads", leads_pb2.ListLeadsRequest(), token="")
     assert refused.value.code == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("planned_for", ["force_custom_plan", "force_generic_plan"])
+async def test_the_same_person_is_looked_up_by_an_index_however_many_leads_there_are(leads, planned_for):
+    names = [column.name for column in tables.leads.columns]
+    columns = ", ".join(f'"{name}"' for name in names)
+    varied = {"id": "gen_random_uuid()", "email": "'p' || n || '@example.com'", "phone_digits": "n::text"}
+    values = ", ".join(varied.get(name, f'"{name}"') for name in names)
+    made = await create(leads)
+    filled = f"INSERT INTO leads ({columns}) SELECT {values} FROM leads, generate_series(1, 20000) n WHERE id = $1"
+    connection = await asyncpg.connect(leads.database.owner_url)
+    try:
+        await connection.execute(filled, made.name.removeprefix("leads/"))
+        await connection.execute("ANALYZE leads")
+        await connection.execute(f"SET plan_cache_mode = {planned_for}")
+        asked = {"emails": [f"p{n}@example.com" for n in range(500)], "phones": [str(n) for n in range(500)]}
+        given = ", ".join(map(literal, tables.SAME_PERSON.arguments(asked)))
+        await connection.execute(f"PREPARE same_person AS {tables.SAME_PERSON.sql}")
+        plan = await connection.fetch(f"EXPLAIN EXECUTE same_person({given})")
+        told = "\n".join(row[0] for row in plan)
+        assert "Seq Scan on leads" not in told
+        assert "leads_email" in told
+        assert "leads_phone_digits" in told
+    finally:
+        await connection.execute("DELETE FROM leads WHERE email LIKE 'p%@example.com'")
+        await connection.close()
+
+
+def literal(value) -> str:
+    """As SQL; of lists and values that need no escapes."""
+    return f"ARRAY[{', '.join(map(literal, value))}]" if isinstance(value, list) else repr(value)
