@@ -12,7 +12,7 @@ from rich.table import Table
 from crmctl.connection import Client, Refused, connect
 from crmctl.options import DataDir, Token, Url
 from crmctl.problem import Problem
-from crmctl.terminal import in_markup
+from crmctl.terminal import shown
 
 app = typer.Typer(add_completion=False)
 
@@ -76,8 +76,8 @@ class _Names:
 def tell(story: dict[str, Any], names: _Names, console: Console) -> None:
     """The story for people."""
     customer = story["customer"]
-    console.print(f"[bold]{in_markup(customer['displayName'])}[/]  {customer['account']}")
-    console.print(in_markup(_facts(customer, names)))
+    console.print(shown(customer["displayName"], "bold"), customer["account"], sep="  ")
+    console.print(shown(_facts(customer, names)))
     for one in story["journeys"]:
         console.print()
         console.print(f"[bold]Journey {one['journeyId']}[/]  {_sum(one)}")
@@ -126,7 +126,7 @@ def _timeline(entries: list[dict[str, Any]], names: _Names) -> Table:
     for entry in entries:
         at = datetime.fromisoformat(entry["eventTime"])
         waited = span((at - before).total_seconds()) if before and at != before else ""
-        what, who = in_markup(entry["summary"]), in_markup(names.of(entry["actor"]))
+        what, who = shown(entry["summary"]), shown(names.of(entry["actor"]))
         table.add_row(moment(entry["eventTime"]), waited, entry["service"], what, who, entry["traceId"])
         before = at
     return table

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from crmctl.connection import connect
 from crmctl.options import DataDir, Token, Url
-from crmctl.terminal import in_markup
+from crmctl.terminal import shown
 
 app = typer.Typer(add_completion=False)
 
@@ -41,14 +41,14 @@ def channels(
 def table(figures: list[dict[str, Any]]) -> Table:
     """The channels, most leads first; the bars compare the shares of leads that became customers."""
     best = max((one["conversion"] for one in figures), default=0) or 1
-    shown = Table("channel", "leads", "customers", "conversion", "", "revenue", box=None, pad_edge=False)
+    channels = Table("channel", "leads", "customers", "conversion", "", "revenue", box=None, pad_edge=False)
     for column in (1, 2, 3, 5):
-        shown.columns[column].justify = "right"
+        channels.columns[column].justify = "right"
     for one in figures:
         revenue = f"{float(one['revenue']):,.2f} {one['currency']}".strip()
         bar = "█" * round(one["conversion"] / best * _BAR_WIDTH)
-        shown.add_row(
-            in_markup(one["channel"]) or "(none)",
+        channels.add_row(
+            shown(one["channel"] or "(none)"),
             f"{one['leads']:,}",
             f"{one['customers']:,}",
             f"{one['conversion']:.1%}",
@@ -56,10 +56,10 @@ def table(figures: list[dict[str, Any]]) -> Table:
             " + ".join([revenue, *(f"{more['amount']} {more['currency']}" for more in one["otherRevenue"])]),
         )
     if figures:
-        shown.add_section()
+        channels.add_section()
         leads, customers = (sum(one[field] for one in figures) for field in ("leads", "customers"))
-        shown.add_row("all", f"{leads:,}", f"{customers:,}", f"{customers / leads if leads else 0:.1%}", "", "")
-    return shown
+        channels.add_row("all", f"{leads:,}", f"{customers:,}", f"{customers / leads if leads else 0:.1%}", "", "")
+    return channels
 
 
 def freshness(sources: dict[str, Any]) -> str:

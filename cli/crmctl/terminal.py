@@ -3,7 +3,7 @@
 import unicodedata
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 _KEPT = "\n\t"
 _STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, invisible formatting (right-to-left overrides), line separators
@@ -25,9 +25,9 @@ def one_line(text: str) -> str:
     return plain(text.replace("\n", "\\n").replace("\t", " "))
 
 
-def in_markup(text: str) -> str:
-    """As `one_line`, for places where rich reads markup: a customer may be called `[/]`."""
-    return escape(one_line(text))
+def shown(text: str, style: str = "") -> Text:
+    """As `one_line`, for places where rich would read markup: a customer may be called `[/]`."""
+    return Text(one_line(text), style)
 
 
 def say(text: str = "", *, err: bool = False) -> None:

@@ -4,11 +4,10 @@ import unicodedata
 
 import pytest
 from crmctl.journey import tell
-from crmctl.terminal import in_markup, one_line, plain
+from crmctl.terminal import one_line, plain, shown
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from rich.text import Text
 
 STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 HOSTILE = [
@@ -40,7 +39,7 @@ def test_one_line_is_one_line(text):
 @given(st.text(st.characters(exclude_categories=STEERING)))
 def test_ordinary_text_of_any_script_is_shown_as_it_is(text):
     assert plain(text) == text
-    assert Text.from_markup(in_markup(text)).plain == text
+    assert shown(text).plain == text
 
 
 @pytest.mark.parametrize(
@@ -66,5 +65,6 @@ def test_a_customer_of_any_name_has_a_story(hostile):
     tell({"customer": customer, "journeys": [], "timeline": [entry]}, Names(), console)
     told = console.export_text(clear=False)
     assert not [one for one in told if unicodedata.category(one) in STEERING and one != "\n"]
-    assert f"Shop {one_line(hostile)}" in told
+    assert f"Shop {one_line(hostile)}  accounts/x" in told
+    assert f"Said {one_line(hostile)} " in told
     assert "evil.example\x1b" not in console.export_text(styles=True)
