@@ -1,7 +1,10 @@
 """Pages: whatever happens between two of them, each record of the beginning is seen exactly once."""
 
+import string
+
 import pytest
 from chassis.errors import InvalidFields
+from chassis.filtering import make_token, read_token
 from crm.leads.v1 import leads_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -137,6 +140,15 @@ async def test_no_change_of_a_token_is_another_page(leads):
     for one in sorted(wrong):
         with pytest.raises(InvalidFields, match="page_token"):
             await listed(leads, page_size=1, filter=f'channel = "{channel}"', page_token=one)
+
+
+@pytest.mark.parametrize("last", ["a", "ab", "abc"])  # so that a token ends in every way base64 can
+def test_no_other_last_letter_says_the_same(last):
+    token = make_token(b"key", last, "bound")
+    for letter in set(string.ascii_letters + string.digits + "-_") - {token[-1]}:
+        with pytest.raises(InvalidFields, match="is not a page token"):
+            read_token(b"key", token[:-1] + letter, "bound")
+    assert read_token(b"key", token, "bound") == last
 
 
 def swapped(letter: str) -> str:
