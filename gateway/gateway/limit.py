@@ -26,11 +26,13 @@ SMOOTHING = 0.2
 # Calls that had at most so many others of their service beside them tell how long the RPC takes alone.
 ALONE = 1
 # A few calls alone may have been odd ones; from so many on, an RPC is known.
-KNOWN = 16
+KNOWN = 32
 # What is known of an RPC moves by so much per call seen alone: what a growing table does to it is learned in minutes.
 WEIGHT = 0.03
-# Where LEAST are let in although more come, what is known is probably wrong: it is learned anew, and moves by so much.
+# At LEAST it moves by more: what is known is probably wrong there.
 DOUBT = 0.1
+# After so many windows in which even LEAST were too many, what is known is wrong, and is learned anew.
+WRONG_WINDOWS = 3
 # Ratios above are equally bad; a hanging service shall not need to be understood more exactly.
 WORST = 8.0
 
@@ -42,7 +44,7 @@ class Limit:
         self.places = FIRST
         self._alone: dict[str, tuple[int, float]] = {}  # RPC → calls seen alone, their median
         self._ratios: list[float] = []
-        self._unknown = 0
+        self._unknown = self._wrong = 0
         self._pressed = self._was_pressed = False
         self._opened = 0.0
 
@@ -71,12 +73,13 @@ class Limit:
 
     def _judge(self) -> None:
         """Moves the limit by one window."""
-        before = self.places
+        too_many = False
         if self._unknown > len(self._ratios):
             # Mostly RPCs that are not known yet: if places are short, let in so few that they are.
             self.places = LEAST if self._pressed else self.places
         else:
             gradient = max(STEEPEST, min(1.0, TOLERANCE / median(self._ratios)))
+            too_many = gradient < 1.0
             # The square root is what may wait, as in Gradient2; nothing may where everything waits already.
             room = self.places * gradient + (sqrt(self.places) if gradient > STEEPEST else 0.0)
             if not self._pressed:
@@ -85,8 +88,9 @@ class Limit:
             rises = room > self.places
             self.places += (SMOOTHING if rises else 1.0) * (room - self.places)
         self.places = max(LEAST, min(self.places, MOST))
-        if self.places == LEAST < before:
-            # Learned to the end before the limit rises: half corrected, it would call the usual too slow for good.
+        self._wrong = self._wrong + 1 if too_many and self.places == LEAST else 0
+        if self._wrong == WRONG_WINDOWS:
+            # To the end, before the limit rises again: half corrected, it would call the usual too slow for good.
             self._alone = {rpc: (0, usual) for rpc, (_, usual) in self._alone.items()}
         self._ratios.clear()
         self._unknown, self._was_pressed, self._pressed = 0, self._pressed, False
