@@ -10,11 +10,12 @@ from crm.options.v1 import options_pb2
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from chassis.database import AUDIT_ENTRY, OUTBOX, Database, audit_seal
+from chassis.database import Database
 from chassis.errors import InvalidFields
 from chassis.events import message_class
 from chassis.records import names
 from chassis.seals import ENTRY, EVENT, FIRST, content_digest, metadata_digest, seal
+from chassis.spine import AUDIT_ENTRY, OUTBOX, audit_seal
 from chassis.work import Work
 
 PAGE, VERIFIED = 50, 1_000

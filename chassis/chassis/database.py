@@ -1,4 +1,4 @@
-"""The database of one service: a pool, compiled statements, and the tables every service has.
+"""The database of one service: a pool and compiled statements.
 
 Statements are composed with SQLAlchemy Core, compiled once and run on asyncpg. The pool does not reset connections
 when they come back (a round trip each time), so nothing session-scoped may run on it. So a pooler that gives each
@@ -11,20 +11,6 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 import asyncpg
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    UniqueConstraint,
-    text,
-)
-from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.expression import BindParameter, ClauseElement
 
@@ -35,7 +21,7 @@ from chassis.columns import enum_column as enum_column
 from chassis.columns import listed as listed
 from chassis.columns import record_columns as record_columns
 from chassis.errors import DatabaseAway, DatabaseLost, FilterTooBroad, InvalidFields, PoolerBetween
-from chassis.records import DIALECT, names
+from chassis.records import DIALECT
 from chassis.telemetry import client_span
 
 LOST: tuple[type[BaseException], ...] = (
@@ -51,199 +37,8 @@ LOST_OR_LATE: tuple[type[BaseException], ...] = (*LOST, TimeoutError)
 ACQUIRE_SECONDS = 0.8  # a caller is told within a second that the database is away
 QUERY_SECONDS = 2.0  # a list that takes longer needs a better filter
 
-SPINE = MetaData()
-ERASED = ("records", "events", "messages", "entries", "files", "rows")  # what is counted of an erasure
-
-outbox = Table(
-    "outbox",
-    SPINE,
-    Column("id", UUID(as_uuid=False), primary_key=True),
-    Column("type", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("version", BigInteger, nullable=False),
-    Column("journey_id", UUID(as_uuid=False)),
-    Column("actor", Text, nullable=False),
-    Column("event_time", TIME, nullable=False),
-    Column("record_time", TIME, nullable=False),
-    Column("traceparent", Text, nullable=False),
-    Column("causation_id", Text, nullable=False),
-    Column("origin", Text, nullable=False),
-    Column("operation", Text, nullable=False),
-    Column("elapsed_us", BigInteger, nullable=False),
-    Column("payload", LargeBinary, nullable=False),
-    Column("position", BigInteger),  # the stream's sequence number; null until published
-    # From where the call came, as the edge saw it; empty for what the suite does by itself.
-    Column("source", Text, nullable=False, server_default=""),
-    # Makes the sealed digest of a payload unguessable once payload and salt are gone; null after an erasure.
-    Column("salt", UUID(as_uuid=False), server_default=text("gen_random_uuid()")),
-    Column("erasure", UUID(as_uuid=False)),  # the erasure that redacted the payload
-    postgresql_partition_by="RANGE (id)",  # UUIDv7 begins with the time: a range of ids is a month
-)
-Index("outbox_unpublished", outbox.c.id, postgresql_where=outbox.c.position.is_(None))
-Index("outbox_position", outbox.c.position)
-
-relay_mark = Table(
-    "relay_mark",
-    SPINE,
-    Column("stream", Text, primary_key=True),
-    Column("created", Text, nullable=False),  # tells one stream of this name from the next
-    Column("last_position", BigInteger, nullable=False),
-)
-epoch = Table("epoch", SPINE, Column("id", UUID(as_uuid=False), primary_key=True))
-audit_entry = Table(  # what is no event: a refusal, an export, a discarded dead letter, an erasure
-    "audit_entry",
-    SPINE,
-    Column("id", UUID(as_uuid=False), primary_key=True),
-    Column("kind", Text, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("origin", Text, nullable=False),
-    Column("operation", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("traceparent", Text, nullable=False),
-    Column("record_time", TIME, nullable=False),
-    Column("details", JSONB, nullable=False),
-    Column("salt", UUID(as_uuid=False), server_default=text("gen_random_uuid()")),
-    Column("erasure", UUID(as_uuid=False)),
-)
-audit_seal = Table(  # the chain: one link per event or audit entry, added by the relay, never changed
-    "audit_seal",
-    SPINE,
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("id", UUID(as_uuid=False), nullable=False),
-    Column("kind", Text, nullable=False),  # `event` or `entry`: in which table the row is
-    Column("subject", Text(collation="C"), nullable=False),
-    Column("actor", Text(collation="C"), nullable=False),
-    Column("metadata_digest", LargeBinary, nullable=False),
-    Column("content_digest", LargeBinary, nullable=False),  # salted
-    Column("seal", LargeBinary, nullable=False),
-    Column("seal_time", TIME, nullable=False),
-    UniqueConstraint("id"),
-)
-Index("audit_seal_subject", audit_seal.c.subject, audit_seal.c.number)
-Index("audit_seal_actor", audit_seal.c.actor, audit_seal.c.number)
-erasure = Table(  # what each erasure changed here so far; the totals of its receipt
-    "erasure",
-    SPINE,
-    Column("id", UUID(as_uuid=False), primary_key=True),
-    *(Column(counted, Integer, nullable=False, server_default="0") for counted in ERASED),
-    Column("begin_time", TIME, nullable=False),
-)
-stream_removal = Table(  # messages that hold what was erased; the relay removes them once NATS is there
-    "stream_removal",
-    SPINE,
-    Column("event_id", UUID(as_uuid=False), primary_key=True),
-    Column("position", BigInteger, primary_key=True),  # 0: look for copies that no row of the outbox knows
-    Column("erasure", UUID(as_uuid=False), nullable=False),
-)
-inbox_mark = Table(  # how far each producer's stream was applied here
-    "inbox_mark",
-    SPINE,
-    Column("producer", Text, primary_key=True),
-    Column("epoch", UUID(as_uuid=False), nullable=False),  # of this database; another one: it was restored since
-    Column("position", BigInteger, nullable=False),
-)
-inbox = Table(
-    "inbox",
-    SPINE,
-    Column("event_id", UUID(as_uuid=False), primary_key=True),
-    Column("receive_time", TIME, nullable=False),
-)
-heard = Table(  # the event types of which this database has taken in everything up to its mark, and goes on doing so
-    "heard",
-    SPINE,
-    Column("producer", Text, primary_key=True),
-    Column("type", Text, primary_key=True),
-)
-inbox_latest = Table(
-    "inbox_latest",
-    SPINE,
-    Column("reaction", Text, primary_key=True),
-    Column("subject", Text, primary_key=True),
-    Column("epoch", UUID(as_uuid=False), nullable=False),
-    Column("version", BigInteger, nullable=False),
-)
-dead_letter = Table(
-    "dead_letter",
-    SPINE,
-    Column("event_id", UUID(as_uuid=False), primary_key=True),
-    Column("type", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("headers", JSONB, nullable=False),
-    Column("payload", LargeBinary, nullable=False),
-    Column("error", Text, nullable=False),
-    Column("trace_id", Text, nullable=False),
-    Column("deliveries", Integer, nullable=False),
-    Column("create_time", TIME, nullable=False),
-    Column("settle_time", TIME),
-    Column("discard_reason", Text, nullable=False, server_default=""),
-)
-Index("dead_letter_open", dead_letter.c.create_time, postgresql_where=dead_letter.c.settle_time.is_(None))
-request = Table(
-    "request",
-    SPINE,
-    Column("caller", Text, primary_key=True),
-    Column("method", Text, primary_key=True),
-    Column("id", UUID(as_uuid=False), primary_key=True),
-    Column("digest", LargeBinary, nullable=False),
-    Column("answer", LargeBinary),  # null: read `subject` again (the answer of a saga changes)
-    Column("subject", Text, nullable=False),
-    Column("create_time", TIME, nullable=False),
-)
-Index("request_create_time", request.c.create_time)
-external_id = Table(
-    "external_id",
-    SPINE,
-    Column("collection", Text(collation="C"), primary_key=True),
-    Column("system", Text(collation="C"), primary_key=True),
-    Column("kind", Text(collation="C"), primary_key=True),
-    Column("key", Text(collation="C"), primary_key=True),
-    Column("record_id", Text(collation="C"), nullable=False),
-)
-saga = Table(
-    "saga",
-    SPINE,
-    Column("id", UUID(as_uuid=False), primary_key=True),
-    Column("kind", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("journey_id", UUID(as_uuid=False)),
-    Column("actor", Text, nullable=False),
-    Column("traceparent", Text, nullable=False),
-    Column("data", JSONB, nullable=False),
-    Column("step", Integer, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("error", Text, nullable=False),
-    Column("due_time", TIME),  # null: finished
-    Column("create_time", TIME, nullable=False),
-)
-Index("saga_due", saga.c.due_time, postgresql_where=saga.c.due_time.isnot(None))
-member = Table(
-    "member",
-    SPINE,
-    Column("name", Text(collation="C"), primary_key=True),
-    Column("subject", Text(collation="C"), nullable=False),
-    Column("display_name", Text, nullable=False),
-    Column("team", Text, nullable=False),
-    Column("roles", JSONB, nullable=False),
-    Column("active", Boolean, nullable=False),
-    Column("account", Text(collation="C"), nullable=False, server_default=""),
-    UniqueConstraint("subject"),
-)
-Index("member_team", member.c.team)
-team = Table(
-    "team",
-    SPINE,
-    Column("name", Text(collation="C"), primary_key=True),
-    Column("display_name", Text, nullable=False),
-    Column("parent", Text, nullable=False),
-)
-
-
 # Of rows with `owner` and `team`: those within a reach, whose parameters `work.sight()` gives.
 IN_REACH = "(CAST(:everything AS boolean) OR owner = any(CAST(:me AS text[])) OR team = any(CAST(:teams AS text[])))"
-OUTBOX, DEAD_LETTER, SAGA, AUDIT_ENTRY = (
-    names(table.columns.keys()) for table in (outbox, dead_letter, saga, audit_entry)
-)
 
 
 class Query:
@@ -276,6 +71,7 @@ class Database:
         """`direct_url` leads past a pooler that `url` leads through."""
         self._url, self._size, self._direct_url = url, size, direct_url or url
         self._pool: asyncpg.Pool | None = None
+        self._given_back = 0
         self.epoch = ""
 
     async def open(self) -> None:
@@ -312,9 +108,8 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection of the pool. A server that is away is told, not waited for."""
-        assert self._pool is not None
         try:
-            connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+            connection = await self._free_connection()
         except LOST_OR_LATE as lost:
             raise DatabaseAway() from lost
         try:
@@ -327,7 +122,24 @@ class Database:
                 raise DatabaseLost() from lost
             raise
         finally:
+            self._given_back += 1
+            assert self._pool is not None
             await self._pool.release(connection)
+
+    async def _free_connection(self) -> Any:
+        """Waits while others give theirs back: a pool in use is no server that is away, and deadlines are the callers'.
+        TimeoutError after a time in which nobody did. That time is counted in halves: a process that stood still for
+        a while itself sees it as over, but once only."""
+        assert self._pool is not None
+        silent = 0
+        while True:
+            before = self._given_back
+            try:
+                return await self._pool.acquire(timeout=ACQUIRE_SECONDS / 2)
+            except TimeoutError:
+                silent = silent + 1 if self._given_back == before else 0
+                if silent == 2:
+                    raise
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:

@@ -17,16 +17,16 @@ from google.protobuf.message import DecodeError, Message
 from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import JSONB
 
-from chassis import convert, database, statements
+from chassis import convert, spine, statements
 from chassis.audit import INSERT as INSERT_ENTRY
 from chassis.audit import entry
-from chassis.database import ERASED
 from chassis.errors import Aborted
 from chassis.events import message_class
 from chassis.identity import Caller
 from chassis.personal import Eraser, Kind, kinds
 from chassis.persons import GONE, Person
 from chassis.records import names, sql_type
+from chassis.spine import ERASED
 from chassis.stream_removal import STRAYS
 from chassis.ties import Ties, named_in
 from chassis.values import Record
@@ -137,13 +137,13 @@ class Erasing:
         for kind in self._kinds:
             one = self._tell_records if kind.updated else self._quiet_records
             changed += await one(kind)
-        changed += await self._each(database.request, "rows", self._answer)
-        changed += await self._each(database.dead_letter, "rows", self._letter)
-        changed += await self._each(database.saga, "rows", self._saga)
+        changed += await self._each(spine.request, "rows", self._answer)
+        changed += await self._each(spine.dead_letter, "rows", self._letter)
+        changed += await self._each(spine.saga, "rows", self._saga)
         for table in self._copies():
             changed += await self._each(table, "rows", self._copy(table))
-        changed += await self._each(database.audit_entry, "entries", self._entry)
-        events = await self._each(database.outbox, "events", self._event)
+        changed += await self._each(spine.audit_entry, "entries", self._entry)
+        events = await self._each(spine.outbox, "events", self._event)
         if events and not self._undone:
             await self._database.fetch(REMOVE, [self._erasure, STRAYS, self._erasure])
         return changed + events
@@ -271,7 +271,7 @@ class Erasing:
         if not self._eraser.message(message):
             return False
         answer = message.SerializeToString(deterministic=True)
-        await _set(connection, database.request, row, {"answer": answer})
+        await _set(connection, spine.request, row, {"answer": answer})
         return True
 
     async def _letter(self, row: asyncpg.Record, connection: asyncpg.Connection) -> bool:
@@ -279,13 +279,13 @@ class Erasing:
         values["headers"] = self._json(row["headers"]) or row["headers"]
         redacted = self._redacted(row["type"], row["payload"])
         values["payload"] = b"" if redacted is None else redacted  # what cannot be read cannot be redacted
-        return await _set(connection, database.dead_letter, row, values)
+        return await _set(connection, spine.dead_letter, row, values)
 
     async def _saga(self, row: asyncpg.Record, connection: asyncpg.Connection) -> bool:
         """Of a saga about the person nothing is needed once it has ended."""
         own = row["subject"] in self._person.records
         data = ("{}" if own else self._json(row["data"])) or row["data"]
-        return await _set(connection, database.saga, row, {"data": data, "error": self._eraser.text(row["error"])})
+        return await _set(connection, spine.saga, row, {"data": data, "error": self._eraser.text(row["error"])})
 
     def _redacted(self, type_name: str, payload: bytes) -> bytes | None:
         """An event's payload without the person; None if it cannot be read."""
@@ -305,7 +305,7 @@ class Erasing:
 
     def _copies(self) -> list[Table]:
         metadata = {id(kind.mapper.table.metadata): kind.mapper.table.metadata for kind in self._kinds}
-        tables = [table for found in (*metadata.values(), database.SPINE) for table in found.tables.values()]
+        tables = [table for found in (*metadata.values(), spine.SPINE) for table in found.tables.values()]
         mine = {kind.mapper.table.name for kind in self._kinds}
         return [table for table in tables if table.name not in mine | NOT_COPIES]
 
@@ -352,7 +352,7 @@ class Erasing:
             f"SELECT {names(table.columns.keys())} FROM {table.name} WHERE {named_in(table)}{later}"
             f" ORDER BY {', '.join(keys)} LIMIT {BATCH}"
         )
-        if table is not database.audit_entry:  # written once; whoever may not change it may not lock it
+        if table is not spine.audit_entry:  # written once; whoever may not change it may not lock it
             sql += " FOR UPDATE"
         return list(await connection.fetch(sql, *self._ties.arguments, *after))
 

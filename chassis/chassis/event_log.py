@@ -12,12 +12,12 @@ from crm.chassis.v1 import chassis_pb2
 from chassis import telemetry
 from chassis.audit import INSERT as INSERT_ENTRY
 from chassis.audit import entry
-from chassis.database import DEAD_LETTER
 from chassis.errors import FailedPrecondition, RecordNotFound
 from chassis.events import decode, headers
 from chassis.filtering import digest, make_token, read_token
 from chassis.inbox import TAKE_IN, Inbox, storable
 from chassis.outbox import READ
+from chassis.spine import DEAD_LETTER
 from chassis.work import Work
 
 OPEN = (

@@ -12,11 +12,12 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from chassis.database import OUTBOX, Database
+from chassis.database import Database
 from chassis.errors import DatabaseAway
 from chassis.events import headers, stream
 from chassis.sealing import TURN_LOCK, seal_rows
 from chassis.seals import EVENT
+from chassis.spine import OUTBOX
 from chassis.stream_removal import LOOK_FOR_STRAYS, Removals
 from chassis.telemetry import log
 

@@ -11,13 +11,13 @@ from crm.options.v1 import options_pb2
 from google.protobuf.json_format import MessageToDict
 
 from chassis import convert
-from chassis.database import AUDIT_ENTRY, OUTBOX
 from chassis.erasing import Erasing, Forgetting
 from chassis.errors import FailedPrecondition
 from chassis.events import message_class
 from chassis.personal import Kind, from_wire, kinds, to_wire
 from chassis.persons import Mark, MarkKind, Person, Recogniser, address, is_name, mark, names_of
 from chassis.records import names, sql_type
+from chassis.spine import AUDIT_ENTRY, OUTBOX
 from chassis.ties import haystack, tie
 from chassis.values import Record, id_of, is_uuid
 from chassis.work import Context, Work

@@ -16,10 +16,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from chassis import database
 from chassis.migrate import upgrade
 from chassis.schema import SPINE, folder, newest
 from chassis.settings import SERVICES, package
+from chassis.spine import SPINE as SPINE_TABLES
 
 TEMPLATE = '''"""{title}."""
 
@@ -59,7 +59,7 @@ async def revise(chain: str, what: str) -> Path | None:
 
     spine = chain == "spine"
     versions = SPINE if spine else folder(package(chain))
-    metadata = database.SPINE if spine else import_module(f"{package(chain)}.tables").METADATA
+    metadata = SPINE_TABLES if spine else import_module(f"{package(chain)}.tables").METADATA
     with Backend.running() as backend:
         made = backend.create_database(SERVICES[0] if spine else chain)
         engine = create_async_engine(made.owner_url.replace("postgresql://", "postgresql+asyncpg://", 1))

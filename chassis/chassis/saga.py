@@ -15,10 +15,10 @@ import asyncpg
 import msgspec
 
 from chassis import telemetry
-from chassis.database import SAGA
 from chassis.errors import CrmError, Unavailable
 from chassis.identity import service_caller
 from chassis.rpc_client import Neighbours
+from chassis.spine import SAGA
 from chassis.telemetry import log
 from chassis.work import Context, Work
 from chassis.writing import LostRace

@@ -7,8 +7,9 @@ from typing import Any
 
 import asyncpg
 
-from chassis.database import AUDIT_ENTRY, OUTBOX, Database, audit_seal
+from chassis.database import Database
 from chassis.seals import ENTRY, EVENT, FIRST, content_digest, metadata_digest, seal
+from chassis.spine import AUDIT_ENTRY, OUTBOX, audit_seal
 from chassis.telemetry import log
 
 BATCH = 500

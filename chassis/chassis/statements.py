@@ -11,13 +11,13 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from chassis import database
+from chassis import spine
 from chassis.records import Mapper, names, placeholders, sql_type
 from chassis.values import id_of, is_uuid
 
-OUTBOX = [column.name for column in database.outbox.columns if column.name not in ("position", "salt", "erasure")]
-REQUEST = [column.name for column in database.request.columns]
-EXTERNAL_ID = [column.name for column in database.external_id.columns]
+OUTBOX = [column.name for column in spine.outbox.columns if column.name not in ("position", "salt", "erasure")]
+REQUEST = [column.name for column in spine.request.columns]
+EXTERNAL_ID = [column.name for column in spine.external_id.columns]
 
 
 def casts(table: Table, columns: list[str]) -> list[str]:
@@ -52,9 +52,9 @@ def insert_into(table: Table, columns: list[str]) -> str:
     return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({placeholders(casts(table, columns), 1)})"
 
 
-INSERT_EVENT = insert_into(database.outbox, OUTBOX)
-INSERT_REQUEST = insert_into(database.request, REQUEST)
-INSERT_EXTERNAL_ID = insert_into(database.external_id, EXTERNAL_ID)
+INSERT_EVENT = insert_into(spine.outbox, OUTBOX)
+INSERT_REQUEST = insert_into(spine.request, REQUEST)
+INSERT_EXTERNAL_ID = insert_into(spine.external_id, EXTERNAL_ID)
 DELETE_EXTERNAL_ID = (
     "DELETE FROM external_id WHERE collection = $1::text AND system = $2::text AND kind = $3::text"
     " AND key = $4::text AND record_id = $5::text"
@@ -75,11 +75,11 @@ def flush(mapper: Mapper, *, new: bool, events: int, external_ids: int, request:
         first += len(columns)
 
     for number in range(events):
-        hang_on(f"event{number}", database.outbox, OUTBOX)
+        hang_on(f"event{number}", spine.outbox, OUTBOX)
     for number in range(external_ids):
-        hang_on(f"external{number}", database.external_id, EXTERNAL_ID)
+        hang_on(f"external{number}", spine.external_id, EXTERNAL_ID)
     if request:
-        hang_on("request_row", database.request, REQUEST)
+        hang_on("request_row", spine.request, REQUEST)
     return ", ".join(parts) + " SELECT count(*) FROM change"
 
 

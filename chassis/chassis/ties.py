@@ -6,7 +6,7 @@ stands wherever she did or owns something, which may be a million rows: only row
 
 from sqlalchemy import LargeBinary, Table
 
-from chassis import database
+from chassis import spine
 from chassis.persons import Person, is_name
 from chassis.values import id_of, is_uuid
 
@@ -33,9 +33,9 @@ class Ties:
 def named_in(table: Table) -> str:
     """SQL: whether a row names a tie; `Ties.arguments` are $1 and $2."""
     slugs, says = "string_to_array($2::text, '|')", haystack(table)
-    if table is database.request:  # a kept answer does not say what it is about
+    if table is spine.request:  # a kept answer does not say what it is about
         about = f"$2::text <> '' AND {says} ~ $2::text"
-    elif table.metadata is database.SPINE and "subject" in table.columns:
+    elif table.metadata is spine.SPINE and "subject" in table.columns:
         about = f"subject = any({slugs})"
     elif collection := table.info.get("collection"):
         about = f"'{collection}/' || id::text = any({slugs})"

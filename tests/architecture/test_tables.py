@@ -4,8 +4,8 @@ import importlib
 import re
 
 import pytest
-from chassis.database import SPINE
 from chassis.settings import SERVICES, package
+from chassis.spine import SPINE
 from sqlalchemy import Text
 from tree import CHASSIS, contract, modules, relative, route, services_code, strings
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from statistics import median
+
 import pytest
 from gateway.admission import Admission, Refused, Shares
 from gateway.limit import FIRST, LEAST, MOST, WINDOW_CALLS, Limit
@@ -10,8 +13,9 @@ from hypothesis import strategies as st
 from simulated_service import Simulation
 
 CROWD = 40  # callers
+RUNS = 3
 # A failing simulation is small already; shrinking it takes minutes.
-simulated = settings(max_examples=10, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+simulated = settings(max_examples=5, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 machines = st.builds(
     Simulation,
     processors=st.integers(1, 12),
@@ -24,15 +28,30 @@ def crowd(rate: float) -> dict[int, float]:
     return dict.fromkeys(range(CROWD), rate / CROWD)
 
 
+def typical(service: Simulation, figure: Callable[[Simulation], tuple[float, ...]]) -> list[float]:
+    """The medians of some figures over runs that differ in chance only: one run in a hundred is an odd one."""
+    runs = [figure(Simulation(service.processors, {**service.seconds}, service.seed + more)) for more in range(RUNS)]
+    return [median(values) for values in zip(*runs, strict=True)]
+
+
+def busy(service: Simulation, seconds: float) -> float:
+    """The share of what the service can do that it did in its last run."""
+    return len(service.took) / (seconds * service.capacity)
+
+
 @simulated
 @given(service=machines, times=st.floats(2, 10))
 def test_what_is_accepted_under_overload_keeps_its_time_and_the_service_stays_busy(service, times):
-    calls = 3000 / service.capacity  # seconds for so many calls
-    quiet = service.run(calls * 5, crowd(service.capacity * 0.2)).percentile(0.99)
-    service.run(calls, crowd(service.capacity * times))  # it settles
-    service.run(calls, crowd(service.capacity * times))
-    assert service.percentile(0.99) <= 3 * quiet
-    assert len(service.took) >= 0.7 * calls * service.capacity
+    def figures(service: Simulation) -> tuple[float, ...]:
+        calls = 3000 / service.capacity  # seconds for so many calls
+        quiet = service.run(calls * 5, crowd(service.capacity * 0.2)).percentile(0.99)
+        service.run(calls, crowd(service.capacity * times))  # it settles
+        service.run(calls, crowd(service.capacity * times))
+        return service.percentile(0.99) / quiet, busy(service, calls)
+
+    slower, share = typical(service, figures)
+    assert slower <= 3
+    assert share >= 0.7
 
 
 @simulated
@@ -49,24 +68,30 @@ def test_a_quiet_service_refuses_nobody_soon_after_an_overload(service):
 @simulated
 @given(service=machines)
 def test_a_gateway_started_under_overload_learns_what_a_call_takes(service):
-    mean = service.seconds["Get"]
-    calls = 4000 / service.capacity
-    service.run(max(2.0, calls), crowd(service.capacity * 5))
-    service.run(calls, crowd(service.capacity * 5))
-    assert service.percentile(0.5) <= 5 * mean
-    assert len(service.took) >= 0.6 * calls * service.capacity
+    def figures(service: Simulation) -> tuple[float, ...]:
+        calls = 4000 / service.capacity
+        service.run(max(2.0, calls), crowd(service.capacity * 5))
+        service.run(calls, crowd(service.capacity * 5))
+        return service.percentile(0.5) / service.seconds["Get"], busy(service, calls)
+
+    slower, share = typical(service, figures)
+    assert slower <= 5
+    assert share >= 0.6
 
 
 @simulated
 @given(service=machines)
 def test_a_service_that_became_slower_for_good_is_not_starved(service):
-    service.run(2000 / service.capacity, crowd(service.capacity * 0.2))
-    service.seconds["Get"] *= 5
-    calls = 6000 / service.capacity
-    for _ in range(3):
-        service.run(calls, crowd(service.capacity * 3))
-    service.run(calls, crowd(service.capacity * 3))
-    assert len(service.took) >= 0.5 * calls * service.capacity
+    def figures(service: Simulation) -> tuple[float, ...]:
+        service.run(2000 / service.capacity, crowd(service.capacity * 0.2))
+        service.seconds["Get"] *= 5
+        calls = 6000 / service.capacity
+        for _ in range(4):
+            service.run(calls, crowd(service.capacity * 3))
+        return (busy(service, calls),)
+
+    (share,) = typical(service, figures)
+    assert share >= 0.5
 
 
 def test_slow_methods_beside_fast_ones_are_no_sign_of_overload():

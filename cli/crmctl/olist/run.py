@@ -1,7 +1,7 @@
 """One run of the import, in the order in which it could have happened."""
 
 import asyncio
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -53,7 +53,7 @@ class Import:
         await asyncio.gather(self._enforce(there), self._record(ours, there))
         await self._complain(there)
         notes = [] if ITEMS in self._tables else [f"There is no {ITEMS}: no orders, no cases."]
-        if self._tally.changed and not await self._reported(names):
+        if self._tally.changed and not await self._reported(names, ours):
             notes.append("The reports do not show all of it yet.")
         return Outcome(self._tally, self._rejected, notes)
 
@@ -117,12 +117,23 @@ class Import:
         complaints = shop.complaints_of(self._tables, recorded, self._rejected, self._now)
         await self._each("cases", complaints, lambda complaint: [complaint.row], one)
 
-    async def _reported(self, names: dict[str, str]) -> bool:
-        """Whether the reports show the leads and customers of this run; waits for them."""
+    async def _reported(self, names: dict[str, str], ours: list[shop.Order]) -> bool:
+        """Whether the reports show what this run brought; waits for them."""
         channel = {lead.mql_id: lead.channel for lead in self._leads if lead.mql_id in names}
-        won = [deal.mql_id for deal in self._deals if deal.seller_id in self._won and deal.mql_id in channel]
-        customers = Counter(channel[mql_id] for mql_id in won)
-        return await reports.caught_up(self._suite, Counter(channel.values()), customers)
+        won_by = {
+            deal.seller_id: channel[deal.mql_id]
+            for deal in self._deals
+            if deal.seller_id in self._won and deal.mql_id in channel
+        }
+        brought: defaultdict[str, reports.Brought] = defaultdict(reports.Brought)
+        for name in channel.values():
+            brought[name].leads += 1
+        for name in won_by.values():
+            brought[name].customers += 1
+        for order in ours:
+            if order.number in self._recorded and order.seller_id in won_by:
+                brought[won_by[order.seller_id]].revenue += order.amount
+        return await reports.caught_up(self._suite, brought)
 
     async def _each(
         self, phase: str, items: list[T], rows: Callable[[T], Iterable[Row]], do: Callable[[T], Awaitable[None]]

@@ -1,6 +1,7 @@
 """What directory stores, and the queries that have a name."""
 
-from chassis.database import TIME, Query, enum_column, listed, record_columns, saga
+from chassis.database import TIME, Query, enum_column, listed, record_columns
+from chassis.spine import saga
 from sqlalchemy import Column, MetaData, Table, Text, UniqueConstraint, any_, bindparam, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 

@@ -21,7 +21,7 @@ from crm.chassis.v1 import chassis_pb2
 from crm.insights.v1 import insights_pb2
 from sqlalchemy import Table
 
-from chassis import database
+from chassis import spine
 from insights.projection import effect
 from insights.tables import customers, freshness, records, timeline
 
@@ -31,7 +31,7 @@ OVERLAP = 1000  # positions read again each round: a batch published by another 
 REST_SECONDS = 20.0  # how long the live data may take to catch up with what was read
 ROUND_SECONDS = 0.2
 
-SHADOWED = (database.inbox, customers, records, timeline, freshness)
+SHADOWED = (spine.inbox, customers, records, timeline, freshness)
 COMPARED = (customers, records, timeline)  # freshness says when events came, which is never twice the same
 UNCOMPARED = frozenset({"epoch"})  # of the messages that came; an outbox only knows its database's present one
 
@@ -171,7 +171,7 @@ class Copy:
             for table in COMPARED:
                 await self._connection.execute(f"DELETE FROM public.{table.name}")
                 await self._connection.execute(_copied(table))
-            await self._connection.execute(f"{_copied(database.inbox)} ON CONFLICT DO NOTHING")
+            await self._connection.execute(f"{_copied(spine.inbox)} ON CONFLICT DO NOTHING")
             await self._connection.execute("DELETE FROM public.inbox WHERE event_id = any($1::uuid[])", list(unread))
 
 

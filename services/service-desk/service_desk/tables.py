@@ -4,7 +4,7 @@ from chassis.database import TIME, Query, customer_columns, enum_column, listed,
 from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, Sequence, Table, Text, bindparam, select
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
-from chassis import database
+from chassis import spine
 from service_desk.domain import Account, Case, Entitlement, Priority, State
 
 METADATA = MetaData()
@@ -70,4 +70,4 @@ accounts = Table(
 
 RECORDS = {Case: cases, Entitlement: entitlements, Account: accounts}
 
-TEAM_NAMED = Query(select(database.team.c.name).where(database.team.c.name == bindparam("team", type_=Text)))
+TEAM_NAMED = Query(select(spine.team.c.name).where(spine.team.c.name == bindparam("team", type_=Text)))

@@ -91,7 +91,8 @@ class Stage(Stack):
         """The ordinary plan, with a proxy between each service and what it stands on."""
         self._stores = stores
         plan = build(folder, addresses, stores, known)
-        ports = iter(free_ports(2 * len(SERVICES), set()))
+        # those of the plan are free as well: nobody listens yet
+        ports = iter(free_ports(2 * len(SERVICES), addresses.ports))
         for number, program in enumerate(plan.services):
             if program.name not in SERVICES:
                 continue
