@@ -117,7 +117,7 @@ def _external_id(condition: Condition, table: Table, bind: Callable[[Any, str], 
     keys = [f"{name} = {bind(part, 'text')}" for name, part in zip(("system", "kind", "key"), parts, strict=True)]
     collection = bind(table.info["collection"], "text")
     found = f"SELECT record_id FROM external_id WHERE collection = {collection} AND {' AND '.join(keys)}"
-    return f"id::text IN ({found})"
+    return f"id = ({found})::{sql_type(table.columns['id'])}"
 
 
 def _typed(condition: Condition, cast: str) -> Any:
