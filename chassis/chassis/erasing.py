@@ -58,17 +58,8 @@ FORGET_MEMBER = (
 FORGET_KEYS = "DELETE FROM external_id WHERE collection = $1::text AND record_id = $2::text"
 # What an erasure passes over: it has ways of its own for these, or they hold nothing that anybody wrote.
 NOT_COPIES = {"outbox", "audit_entry", "audit_seal", "request", "dead_letter", "saga", "epoch", "relay_mark"}
-NOT_COPIES |= {
-    "inbox",
-    "inbox_latest",
-    "inbox_mark",
-    "heard",
-    "external_id",
-    "member",
-    "team",
-    "erasure",
-    "stream_removal",
-}
+NOT_COPIES |= {"inbox", "inbox_latest", "inbox_mark", "heard", "external_id", "member", "team", "erasure"}
+NOT_COPIES |= {"stream_removal", "figures", "figure_changes"}  # figures follow the records that they count
 
 
 class PersonBusy(Aborted):

@@ -73,6 +73,7 @@ class Service:
     reactions: Sequence[Reaction] = ()
     sagas: Sequence[Saga] = ()
     on_start: Sequence[Any] = field(default=())  # async (context) -> None, before the first call
+    chores: Sequence[Any] = field(default=())  # async (context) -> None, for as long as the process lives
     forgetting: Forgetting = field(default=Forgetting())  # what an erasure means here besides
 
 
@@ -199,6 +200,7 @@ class Process:
             self._mirror_readiness(),
             self.context.audit.run(),
             Sealing(self._database).run(),
+            *(chore(self.context) for chore in self._service.chores),
         )
 
     async def _events(self) -> None:

@@ -70,6 +70,9 @@ class Story:
         deal = {"name": f"opportunities/{new_id()}", "display_name": "Ovens", "account": self.account, "state": "OPEN"}
         deal |= {"channel": self.channel, "amount": worth}
         self.tell(sales.OpportunityCreated, at, deal)
+        if state == "WON":
+            customer = {"name": self.account, "display_name": "Harbour Bakery", "channel": self.channel}
+            self.tell(sales.AccountBecameCustomer, close, customer | {"customer_time": day(close)}, 2)
         if state != "OPEN":
             kind = sales.OpportunityWon if state == "WON" else sales.OpportunityLost
             self.tell(kind, close, deal | {"state": state}, 2)

@@ -88,10 +88,18 @@ async def test_a_row_somebody_changed_is_found_and_repaired(suite):
     await suite["insights"].rows("DELETE FROM timeline WHERE type LIKE '%LeadQualified'")
     found = await rebuild(suite)
     assert found.live_digest != found.rebuilt_digest
-    assert list(found.differing_tables) == ["records", "timeline"]
+    assert list(found.differing_tables) == ["records", "timeline", "figures"]
     assert (await rebuild(suite, repair=True)).live_digest == found.live_digest
     repaired = await rebuild(suite)
     assert repaired.live_digest == repaired.rebuilt_digest == found.rebuilt_digest
+
+
+async def test_figures_that_are_not_what_a_recount_finds_are_found_and_repaired(suite):
+    await suite["insights"].rows("UPDATE figures SET number = number + 1")
+    await suite["insights"].rows("DELETE FROM figure_changes WHERE kind = 'orders'")
+    found = await rebuild(suite, repair=True)
+    assert list(found.differing_tables) == ["figures"]
+    assert not (await rebuild(suite)).differing_tables
 
 
 async def test_what_lacks_events_is_not_compared_but_can_be_repaired(suite, monkeypatch):

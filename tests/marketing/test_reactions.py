@@ -18,9 +18,9 @@ def lead(kind, name, channel, version=1):
     return kind(lead={"name": name, "channel": channel, "etag": str(version), "journey_id": new_id()})
 
 
-def won(channel, account, state="WON", name=""):
-    deal = {"name": name or f"opportunities/{new_id()}", "channel": channel, "account": account, "state": state}
-    return sales_events.OpportunityWon(opportunity=deal)
+def customer(channel, account=""):
+    known = {"name": account or f"accounts/{new_id()}", "channel": channel, "customer_time": {"seconds": 1_700_000_000}}
+    return sales_events.AccountBecameCustomer(account=known)
 
 
 def order(channel, units, currency="EUR", name=""):
@@ -49,10 +49,10 @@ async def channel_named(marketing, display_name):
 
 
 async def test_a_channel_counts_its_leads_customers_revenue_and_cost(marketing):
-    name, account = await channel_named(marketing, "Trade fair"), f"accounts/{new_id()}"
+    name = await channel_named(marketing, "Trade fair")
     for _ in range(3):
         await marketing.react(lead(leads_events.LeadCreated, f"leads/{new_id()}", name))
-    for event in (won(name, account), won(name, account), won(name, f"accounts/{new_id()}"), order(name, 80)):
+    for event in (customer(name), customer(name), order(name, 80)):
         await marketing.react(event)
     await spend(marketing, name, 25)
     line = await performance(marketing, name)
@@ -82,14 +82,18 @@ async def test_a_lead_counts_for_the_channel_it_has_now_whatever_the_order_of_it
     assert (await performance(marketing, after)).leads == 6
 
 
-async def test_a_changed_deal_counts_only_once_it_is_won(marketing):
-    name = f"channels/{new_id()}"
-    deal = won(name, f"accounts/{new_id()}", state="OPEN").opportunity
-    await marketing.react(sales_events.OpportunityUpdated(opportunity=deal), version=2)
+async def test_an_account_counts_once_it_is_a_customer_for_whose_it_is_now(marketing):
+    name, account = f"channels/{new_id()}", f"accounts/{new_id()}"
+    told = customer(name, account).account
+    prospect = {"name": account, "channel": name}
+    await marketing.react(sales_events.AccountUpdated(account=prospect), version=2)
     assert await performance(marketing, name) is None
-    deal.state = deal.WON
-    await marketing.react(sales_events.OpportunityWon(opportunity=deal), version=3)
+    await marketing.react(sales_events.AccountBecameCustomer(account=told), version=3)
+    told.owner = "users/chen"
+    await marketing.react(sales_events.AccountUpdated(account=told), version=4)
     assert (await performance(marketing, name)).customers == 1
+    [row] = await marketing.rows("SELECT owner FROM known_customers WHERE account = $1", account)
+    assert row["owner"] == "users/chen"
 
 
 async def test_an_order_told_again_replaces_what_was_known(marketing):

@@ -111,6 +111,7 @@ RECIPES: dict[str, Recipe] = {
     "LoseOpportunity": target("opportunity", reason="price"),
     "CreatePipeline": named("pipeline", stages=STAGES),
     "GetPipeline": catalogue("pipeline"),
+    "GetPipelineSummary": catalogue("pipeline"),
     "ListPipelines": nothing(),
     "UpdatePipeline": renamed("pipeline", "pipeline", stages=STAGES),
     "RecordOrder": Recipe(

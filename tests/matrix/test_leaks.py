@@ -228,8 +228,9 @@ async def test_the_report_of_channels_counts_within_the_readers_reach(insights, 
             whose = {"owner": owner, "team": team, "channel": channel, "journey_id": new_id()}
             account, worth = f"accounts/{new_id()}", {"currency_code": "EUR", "units": 7}
             await service.react(leads_events.LeadCreated(lead={"name": f"leads/{new_id()}"} | whose))
-            deal = {"name": f"opportunities/{new_id()}", "state": "WON", "account": account, "amount": worth}
-            await service.react(sales_events.OpportunityWon(opportunity=deal | whose))
+            customer = {"name": account, "display_name": "Shared", "create_time": WHEN, "update_time": WHEN}
+            customer |= {"customer_time": WHEN}
+            await service.react(sales_events.AccountBecameCustomer(account=customer | whose))
             order = {"name": f"orders/{new_id()}", "account": account, "amount": worth}
             await service.react(sales_events.OrderRecorded(order=order | whose))
     for by, count, revenue in (("users/lead", 1, "7.00"), (MIRA, 2, "14.00"), ("users/marta", 2, "14.00")):

@@ -3,10 +3,17 @@
 from chassis.events import reactions_of
 from chassis.service import Service, run
 
+from chassis import figures
 from insights import reactions, tables
 from insights.rpc import InsightsService
 
-SERVICE = Service(name="insights", rpcs=[InsightsService()], tables=tables.RECORDS, reactions=reactions_of(reactions))
+SERVICE = Service(
+    name="insights",
+    rpcs=[InsightsService()],
+    tables=tables.RECORDS,
+    reactions=reactions_of(reactions),
+    chores=[figures.fold],
+)
 
 if __name__ == "__main__":
     run(SERVICE)

@@ -21,9 +21,9 @@ from crm.chassis.v1 import chassis_pb2
 from crm.insights.v1 import insights_pb2
 from sqlalchemy import Table
 
-from chassis import spine
+from chassis import figures, spine
 from insights.projection import effect
-from insights.tables import customers, freshness, records, timeline
+from insights.tables import COUNTED, customers, freshness, records, timeline
 
 READ_EVENTS = "crm.chassis.v1.EventLogService/ReadEvents"
 AT_ONCE = 1000  # events a call and a transaction
@@ -34,6 +34,17 @@ ROUND_SECONDS = 0.2
 SHADOWED = (spine.inbox, customers, records, timeline, freshness)
 COMPARED = (customers, records, timeline)  # freshness says when events came, which is never twice the same
 UNCOMPARED = frozenset({"epoch"})  # of the messages that came; an outbox only knows its database's present one
+
+# The figures as they are kept, and as they are counted from this copy, in the same form.
+SUMS = names(figures.APART + figures.SUMMED)
+COUNTS = " UNION ALL ".join(counted.counts for counted in COUNTED)
+_APART = names(figures.APART)
+_AS_ROWS = (
+    f"SELECT ROW({_APART}, sum(number), trim_scale(sum(amount)), trim_scale(sum(weighted)))::text AS row"
+    f" FROM ({{}}) part GROUP BY {_APART} HAVING sum(number) <> 0 ORDER BY {_APART}"
+)
+FIGURES_KEPT = _AS_ROWS.format(f"SELECT {SUMS} FROM figures UNION ALL SELECT {SUMS} FROM figure_changes")
+FIGURES_COUNTED = _AS_ROWS.format(COUNTS)
 
 TAKE_IN = (
     "INSERT INTO inbox (event_id, receive_time) SELECT id, now() FROM unnest($1::uuid[]) AS taken(id)"
@@ -142,6 +153,8 @@ class Copy:
             self._lost = unread
             live = {table.name: await self._digest("public", table) for table in COMPARED}
             built = {table.name: await self._digest("pg_temp", table) for table in COMPARED}
+            live["figures"] = await self._hashed(FIGURES_KEPT)
+            built["figures"] = await self._hashed(FIGURES_COUNTED)
             return insights_pb2.RebuildInsightsResponse(
                 live_digest=_digest_of(live),
                 rebuilt_digest=_digest_of(built),
@@ -151,11 +164,14 @@ class Copy:
             )
 
     async def _digest(self, schema: str, table: Table) -> str:
-        """SHA-256 over the rows in the order of their keys, as Postgres writes them."""
+        """Of the rows in the order of their keys."""
         columns = ", ".join(name for name in table.columns.keys() if name not in UNCOMPARED)  # noqa: SIM118
         keys = ", ".join(table.primary_key.columns.keys())
+        return await self._hashed(f"SELECT ROW({columns})::text AS row FROM {schema}.{table.name} ORDER BY {keys}")
+
+    async def _hashed(self, sql: str) -> str:
+        """SHA-256 over rows as Postgres writes them."""
         digest = hashlib.sha256()
-        sql = f"SELECT ROW({columns})::text AS row FROM {schema}.{table.name} ORDER BY {keys}"
         async for row in self._connection.cursor(sql, prefetch=AT_ONCE):
             digest.update(row["row"].encode() + b"\n")
         return digest.hexdigest()
@@ -171,6 +187,10 @@ class Copy:
             for table in COMPARED:
                 await self._connection.execute(f"DELETE FROM public.{table.name}")
                 await self._connection.execute(_copied(table))
+            await self._connection.execute(figures.HOLD)
+            await self._connection.execute("DELETE FROM figure_changes")
+            await self._connection.execute("DELETE FROM figures")
+            await self._connection.execute(f"INSERT INTO figures ({SUMS}) {COUNTS}")
             await self._connection.execute(f"{_copied(spine.inbox)} ON CONFLICT DO NOTHING")
             await self._connection.execute("DELETE FROM public.inbox WHERE event_id = any($1::uuid[])", list(unread))
 

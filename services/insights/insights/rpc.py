@@ -7,6 +7,7 @@ from chassis.filtering import digest, make_token, page_size, read_token
 from chassis.work import Work
 from crm.insights.v1 import insights_pb2
 
+from chassis import figures
 from insights import customers, sentences, tables
 from insights.domain import ChannelLine, Customer, Revenue, channel_lines
 from insights.rebuild import rebuild
@@ -70,12 +71,12 @@ class InsightsService:
     ) -> insights_pb2.ChannelReport:
         counted: dict[str, dict[str, int]] = {"leads": {}, "customers": {}}
         revenue: dict[str, list[Revenue]] = {}
-        for row in await work.rows(tables.CHANNEL_FIGURES, **work.sight()):
-            if row["figure"] == "orders":
-                part = Revenue(currency=row["currency"], amount=row["amount"], orders=row["number"])
-                revenue.setdefault(row["channel"], []).append(part)
+        for one in await figures.sums(work, tables.KINDS):
+            if one.kind == "orders":
+                part = Revenue(currency=one.currency, amount=one.amount, orders=one.number)
+                revenue.setdefault(one.key, []).append(part)
             else:
-                counted[row["figure"]][row["channel"]] = row["number"]
+                counted[one.kind][one.key] = one.number
         names = {row["name"]: row["display_name"] for row in await work.rows(tables.CHANNEL_NAMES)}
         lines = channel_lines(counted["leads"], counted["customers"], revenue, names)[: tables.MOST_CHANNELS]
         report = insights_pb2.ChannelReport(channels=[_figures(line) for line in lines])

@@ -4,11 +4,13 @@ Every row is written so that the order of events leaves no mark: an entry of the
 by the newest version of its record. Which entries belong to a customer is found when they are read.
 """
 
-from chassis.database import IN_REACH, TIME, Query, listed, record_columns
+from chassis.database import TIME, Query, listed, record_columns
+from chassis.figures import Counted
 from chassis.records import names
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Numeric, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
+from chassis import figures
 from insights.domain import Customer
 
 METADATA = MetaData()
@@ -89,6 +91,22 @@ freshness = Table(
     Column("event_time", TIME, nullable=False),
     Column("apply_time", TIME, nullable=False),
 )
+
+# What the channel report says: what each channel brought.
+COUNTED = [
+    Counted(table="records", kind="leads", key="{row}.channel", rows="{row}.collection = 'leads'"),
+    Counted(table="customers", kind="customers", key="{row}.channel", rows="{row}.customer_time IS NOT NULL"),
+    Counted(
+        table="records",
+        kind="orders",
+        key="{row}.channel",
+        rows="{row}.collection = 'orders'",
+        currency="{row}.amount_currency",
+        amount="{row}.amount",
+    ),
+]
+KINDS = [counted.kind for counted in COUNTED]
+figures.tables(METADATA)
 
 RECORDS = {Customer: customers}
 
@@ -180,16 +198,6 @@ FRESHNESS = Query(
     text(
         "SELECT DISTINCT ON (source) source, position, event_time, apply_time FROM freshness"
         " ORDER BY source, event_time DESC, position DESC"
-    )
-)
-CHANNEL_FIGURES = Query(
-    text(
-        "SELECT 'leads' AS figure, channel, '' AS currency, count(*) AS number, NULL::numeric AS amount"
-        f"  FROM records WHERE collection = 'leads' AND {IN_REACH} GROUP BY channel"
-        " UNION ALL SELECT 'customers', channel, '', count(DISTINCT account), NULL"
-        f"  FROM records WHERE collection = 'opportunities' AND state = 'WON' AND {IN_REACH} GROUP BY channel"
-        " UNION ALL SELECT 'orders', channel, amount_currency, count(*), sum(amount)"
-        f"  FROM records WHERE collection = 'orders' AND {IN_REACH} GROUP BY channel, amount_currency"
     )
 )
 CHANNEL_NAMES = Query(text("SELECT name, display_name FROM records WHERE collection = 'channels'"))

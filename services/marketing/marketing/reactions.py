@@ -9,7 +9,6 @@ from chassis.events import latest, on
 from chassis.work import Work
 from crm.leads.v1 import events_pb2 as leads_events
 from crm.sales.v1 import events_pb2 as sales_events
-from crm.sales.v1 import sales_pb2
 
 from marketing import tables
 
@@ -20,11 +19,11 @@ async def note_where_a_lead_came_from(event: leads_events.LeadCreated, work: Wor
     await work.execute(tables.PUT_LEAD, lead.name, lead.owner, lead.team, lead.channel)
 
 
-@on(sales_events.OpportunityWon, sales_events.OpportunityUpdated, keep=latest)
-async def note_a_won_deal(event: sales_events.OpportunityWon, work: Work) -> None:
-    deal = event.opportunity
-    if deal.state == sales_pb2.Opportunity.WON:
-        await work.execute(tables.PUT_DEAL, deal.name, deal.owner, deal.team, deal.channel, deal.account)
+@on(sales_events.AccountBecameCustomer, sales_events.AccountUpdated, keep=latest)
+async def note_a_customer(event: sales_events.AccountBecameCustomer, work: Work) -> None:
+    account = event.account
+    if account.HasField("customer_time"):
+        await work.execute(tables.PUT_CUSTOMER, account.name, account.owner, account.team, account.channel)
 
 
 @on(sales_events.OrderRecorded, keep=latest)

@@ -1,14 +1,12 @@
 """The calls marketing answers, one method each."""
 
-from decimal import Decimal
-from typing import Any
-
 from chassis.convert import from_message, moment, to_message
 from chassis.errors import InvalidFields
 from chassis.values import business_time, id_of, slug
 from chassis.work import Page, Work
 from crm.marketing.v1 import marketing_pb2
 
+from chassis import figures
 from marketing import suppression, tables
 from marketing.domain import (
     Amounts,
@@ -108,12 +106,19 @@ class MarketingService:
     async def ListChannelPerformance(
         self, request: marketing_pb2.ListChannelPerformanceRequest, work: Work
     ) -> marketing_pb2.ListChannelPerformanceResponse:
-        seen = work.sight()  # of leads, deals and orders; what a channel cost is the company's figure
-        leads = {row["channel"]: row["leads"] for row in await work.rows(tables.LEADS_BY_CHANNEL, **seen)}
-        customers = {row["channel"]: row["customers"] for row in await work.rows(tables.CUSTOMERS_BY_CHANNEL, **seen)}
+        brought = await figures.sums(work, tables.KINDS)  # what a channel cost is the company's figure
+        leads = {one.key: one.number for one in brought if one.kind == "leads"}
+        customers = {one.key: one.number for one in brought if one.kind == "customers"}
         names = {f"channels/{row['id']}": row["display_name"] for row in await work.rows(tables.DISPLAY_NAMES)}
-        amounts = [_amounts(row, spend=row["amount"]) for row in await work.rows(tables.SPEND_BY_CHANNEL)]
-        amounts += [_amounts(row, revenue=row["amount"]) for row in await work.rows(tables.REVENUE_BY_CHANNEL, **seen)]
+        amounts = [
+            Amounts(channel=row["channel"], currency=row["currency"], entries=row["entries"], spend=row["amount"])
+            for row in await work.rows(tables.SPEND_BY_CHANNEL)
+        ]
+        amounts += [
+            Amounts(channel=one.key, currency=one.currency, entries=one.number, revenue=one.amount)
+            for one in brought
+            if one.kind == "orders"
+        ]
         lines = performance(leads, customers, amounts, names)[: tables.MOST_CHANNELS]
         return marketing_pb2.ListChannelPerformanceResponse(
             channels=[to_message(line, marketing_pb2.ChannelPerformance) for line in lines]
@@ -160,7 +165,3 @@ async def _known(kind: type[Channel] | type[LandingPage], names: set[str], work:
     """Those of `names` that exist, and the empty one, which is allowed."""
     ids = sorted(id_of(name) for name in names if name)
     return {"", *(record.name for record in await work.find(kind, id=ids))} if ids else {""}
-
-
-def _amounts(row: Any, **figure: Decimal) -> Amounts:
-    return Amounts(channel=row["channel"], currency=row["currency"], entries=row["entries"], **figure)

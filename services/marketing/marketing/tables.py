@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from chassis.database import IN_REACH, TIME, Query, enum_column, listed, record_columns
-from sqlalchemy import Column, Date, MetaData, Numeric, Table, Text, func, select, text
+from chassis.database import TIME, Query, enum_column, listed, record_columns
+from chassis.figures import Counted
+from sqlalchemy import Column, Date, MetaData, Numeric, Table, Text, func, select
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
+from chassis import figures
 from marketing.domain import Channel, LandingPage, SpendEntry, Suppression, SuppressionReason, Touch
 
 METADATA = MetaData()
@@ -98,6 +100,14 @@ lead_sources = Table(
     Column("channel", Text(collation="C"), nullable=False),
     *_whose(),
 )
+known_customers = Table(
+    "known_customers",
+    METADATA,
+    Column("account", Text(collation="C"), primary_key=True),
+    Column("channel", Text(collation="C"), nullable=False),
+    *_whose(),
+)
+# What customers were counted by before. Not written any more; the next release drops it.
 won_deals = Table(
     "won_deals",
     METADATA,
@@ -121,10 +131,10 @@ PUT_LEAD = (
     " ON CONFLICT (lead) DO UPDATE"
     " SET owner = excluded.owner, team = excluded.team, channel = excluded.channel"
 )
-PUT_DEAL = (
-    "INSERT INTO won_deals (opportunity, owner, team, channel, account)"
-    " VALUES ($1::text, $2::text, $3::text, $4::text, $5::text) ON CONFLICT (opportunity) DO UPDATE"
-    " SET owner = excluded.owner, team = excluded.team, channel = excluded.channel, account = excluded.account"
+PUT_CUSTOMER = (
+    "INSERT INTO known_customers (account, owner, team, channel) VALUES ($1::text, $2::text, $3::text, $4::text)"
+    " ON CONFLICT (account) DO UPDATE"
+    " SET owner = excluded.owner, team = excluded.team, channel = excluded.channel"
 )
 PUT_ORDER = (
     "INSERT INTO known_orders (order_name, owner, team, channel, amount, currency)"
@@ -132,20 +142,15 @@ PUT_ORDER = (
     " SET owner = excluded.owner, team = excluded.team, channel = excluded.channel, amount = excluded.amount,"
     " currency = excluded.currency"
 )
-within_reach = text(IN_REACH)
+# What each channel brought.
+COUNTED = [
+    Counted(table="lead_sources", kind="leads", key="{row}.channel"),
+    Counted(table="known_customers", kind="customers", key="{row}.channel"),
+    Counted(table="known_orders", kind="orders", key="{row}.channel", currency="{row}.currency", amount="{row}.amount"),
+]
+KINDS = [counted.kind for counted in COUNTED]
+figures.tables(METADATA)
 
-LEADS_BY_CHANNEL = Query(
-    select(lead_sources.c.channel, func.count().label("leads"))
-    .where(within_reach)
-    .group_by(lead_sources.c.channel)
-    .limit(MOST_CHANNELS)
-)
-CUSTOMERS_BY_CHANNEL = Query(
-    select(won_deals.c.channel, func.count(won_deals.c.account.distinct()).label("customers"))
-    .where(within_reach)
-    .group_by(won_deals.c.channel)
-    .limit(MOST_CHANNELS)
-)
 SPEND_BY_CHANNEL = Query(
     select(
         spend_entries.c.channel,
@@ -153,15 +158,5 @@ SPEND_BY_CHANNEL = Query(
         func.sum(spend_entries.c.amount).label("amount"),
         func.count().label("entries"),
     ).group_by(spend_entries.c.channel, spend_entries.c.amount_currency)
-)
-REVENUE_BY_CHANNEL = Query(
-    select(
-        known_orders.c.channel,
-        known_orders.c.currency,
-        func.sum(known_orders.c.amount).label("amount"),
-        func.count().label("entries"),
-    )
-    .where(within_reach)
-    .group_by(known_orders.c.channel, known_orders.c.currency)
 )
 DISPLAY_NAMES = Query(select(channels.c.id, channels.c.display_name).limit(MOST_CHANNELS))

@@ -3,10 +3,17 @@
 from chassis.events import reactions_of
 from chassis.service import Service, run
 
+from chassis import figures
 from sales import reactions, tables
 from sales.rpc import SalesService
 
-SERVICE = Service(name="sales", rpcs=[SalesService()], tables=tables.RECORDS, reactions=reactions_of(reactions))
+SERVICE = Service(
+    name="sales",
+    rpcs=[SalesService()],
+    tables=tables.RECORDS,
+    reactions=reactions_of(reactions),
+    chores=[figures.fold],
+)
 
 if __name__ == "__main__":
     run(SERVICE)

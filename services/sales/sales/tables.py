@@ -3,6 +3,7 @@
 from typing import Any
 
 from chassis.database import TIME, Query, customer_columns, enum_column, listed, record_columns
+from chassis.figures import Counted
 from sqlalchemy import (
     CHAR,
     Boolean,
@@ -20,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
+from chassis import figures
 from sales.domain import activity, opportunity
 from sales.domain.account import Account
 from sales.domain.activity import Activity
@@ -122,7 +124,20 @@ listed(opportunities, "state", "stage", "account", "owner", "team", "lead", "cha
 Index("opportunities_stage", opportunities.c.pipeline, opportunities.c.stage, opportunities.c.id.desc())
 # Spelled out, not parameters: a prepared statement uses a partial index only for what it can prove.
 is_won, is_open = text("state = 'WON'"), text("state = 'OPEN'")
+Index("opportunities_open", opportunities.c.pipeline, opportunities.c.stage, postgresql_where=is_open)
 Index("opportunities_won", opportunities.c.account, opportunities.c.close_time.desc(), postgresql_where=is_won)
+
+# What a pipeline's summary says: what lies open in each stage.
+OPEN_DEALS = Counted(
+    table="opportunities",
+    kind="open_deals",
+    key="{row}.pipeline || '/' || {row}.stage",
+    rows="{row}.state = 'OPEN' AND {row}.archive_time IS NULL",
+    currency="coalesce({row}.amount_currency::text, '')",
+    amount="{row}.amount",
+    weighted="round({row}.amount * {row}.probability::numeric, 4)",
+)
+figures.tables(METADATA)
 
 orders = Table(
     "orders",
@@ -188,7 +203,10 @@ LATEST_WON = Query(
     .limit(1)
 )
 STAGES_IN_USE = Query(
-    select(opportunities.c.stage).where(opportunities.c.pipeline == bindparam("pipeline"), is_open).distinct()
+    text(
+        "SELECT stage FROM unnest(CAST(:stages AS text[])) AS asked(stage) WHERE EXISTS (SELECT FROM opportunities o"
+        " WHERE o.pipeline = CAST(:pipeline AS text) AND o.stage = asked.stage AND o.state = 'OPEN')"
+    )
 )
 SUBJECT = Query(select(subjects).where(subjects.c.name == bindparam("name")))
 PUT_SUBJECT = (

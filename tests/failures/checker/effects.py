@@ -23,7 +23,7 @@ async def check_effects(opened: Opened, findings: Findings) -> None:
         copies = await opened.all(service, "accounts")
         columns = ("display_name", "owner", "team")
         effects.same(service, "knows", _facts("accounts", copies, *columns), "accounts", accounts, *columns)
-    await effects.marketing(leads, deals)
+    await effects.marketing(leads, accounts)
     await effects.subjects({"leads": leads, "contracts": contracts, "cases": cases})
     await effects.follow_ups(leads)
     await effects.entitlements(contracts, cases)
@@ -71,16 +71,16 @@ class Effects:
                 if told.get(name) != fact:
                     self._findings.differing.append(f"{service} believes {told.get(name)} of {name}, it is {fact}")
 
-    async def marketing(self, leads: Mapping[str, Any], deals: Mapping[str, Any]) -> None:
-        """By which channel leads, won deals and orders came, and whose they are."""
+    async def marketing(self, leads: Mapping[str, Any], accounts: Mapping[str, Any]) -> None:
+        """By which channel leads, customers and orders came, and whose they are."""
         orders = await self._opened.all("sales", "orders")
-        won = {key: row for key, row in deals.items() if row["state"] == "WON"}
+        became = {key: row for key, row in accounts.items() if row["customer_time"]}
         rows = await self._opened.rows("marketing", "SELECT * FROM lead_sources")
         told = {row["lead"]: (row["channel"], row["owner"], row["team"]) for row in rows}
         self.same("marketing", "counts", told, "leads", leads, "channel", "owner", "team")
-        rows = await self._opened.rows("marketing", "SELECT * FROM won_deals")
-        told = {row["opportunity"]: (row["channel"], row["account"], row["owner"], row["team"]) for row in rows}
-        self.same("marketing", "counts", told, "opportunities", won, "channel", "account", "owner", "team")
+        rows = await self._opened.rows("marketing", "SELECT * FROM known_customers")
+        told = {row["account"]: (row["channel"], row["owner"], row["team"]) for row in rows}
+        self.same("marketing", "counts", told, "accounts", became, "channel", "owner", "team")
         rows = await self._opened.rows("marketing", "SELECT * FROM known_orders")
         told = {row["order_name"]: (row["channel"], row["amount"], row["currency"], row["owner"]) for row in rows}
         self.same("marketing", "counts", told, "orders", orders, "channel", "amount", "amount_currency", "owner")

@@ -1,12 +1,16 @@
 """Calls about pipelines."""
 
-from chassis.convert import from_message
-from chassis.values import slug
+from collections import defaultdict
+
+from chassis.convert import from_message, money_message
+from chassis.figures import Figure
+from chassis.values import Money, slug
 from chassis.work import Page, Work
 from crm.sales.v1 import sales_pb2
 
+from chassis import figures
 from sales import tables
-from sales.domain.pipeline import Pipeline, PipelineCreated, PipelineUpdated
+from sales.domain.pipeline import Pipeline, PipelineCreated, PipelineUpdated, Stage
 
 
 class Pipelines:
@@ -20,6 +24,18 @@ class Pipelines:
     async def GetPipeline(self, request: sales_pb2.GetPipelineRequest, work: Work) -> Pipeline:
         return await work.get(Pipeline, request.name)
 
+    async def GetPipelineSummary(
+        self, request: sales_pb2.GetPipelineSummaryRequest, work: Work
+    ) -> sales_pb2.PipelineSummary:
+        pipeline = await work.get(Pipeline, request.name)
+        lying: defaultdict[str, list[Figure]] = defaultdict(list)
+        for figure in await figures.sums(work, [tables.OPEN_DEALS.kind], f"{pipeline.name}/"):
+            lying[figure.key.rpartition("/")[2]].append(figure)
+        stages = [*pipeline.stages, *(Stage(stage=gone) for gone in lying if gone not in pipeline.slugs)]
+        return sales_pb2.PipelineSummary(
+            name=pipeline.name, stages=[_summary(stage, lying.get(stage.stage, [])) for stage in stages]
+        )
+
     async def ListPipelines(self, request: sales_pb2.ListPipelinesRequest, work: Work) -> Page[Pipeline]:
         return await work.page(Pipeline, request)
 
@@ -29,9 +45,26 @@ class Pipelines:
         before = pipeline.slugs
         changed = work.update(pipeline, request.pipeline, request.update_mask.paths, "pipeline")
         pipeline.check()
-        if set(before) - set(pipeline.slugs):
-            in_use = [row["stage"] for row in await work.rows(tables.STAGES_IN_USE, pipeline=pipeline.name)]
-            pipeline.check_removed(before, in_use)
+        if gone := sorted(set(before) - set(pipeline.slugs)):
+            rows = await work.rows(tables.STAGES_IN_USE, pipeline=pipeline.name, stages=gone)
+            pipeline.check_removed(before, [row["stage"] for row in rows])
         if changed:
             work.emit(PipelineUpdated(pipeline=pipeline, event_time=work.now))
         return pipeline
+
+
+def _summary(stage: Stage, lying: list[Figure]) -> sales_pb2.StageSummary:
+    return sales_pb2.StageSummary(
+        stage=stage.stage,
+        display_name=stage.display_name,
+        opportunities=sum(figure.number for figure in lying),
+        amounts=[
+            sales_pb2.StageAmount(
+                opportunities=figure.number,
+                amount=money_message(Money(amount=figure.amount, currency=figure.currency)),
+                weighted_amount=money_message(Money(amount=figure.weighted, currency=figure.currency)),
+            )
+            for figure in sorted(lying, key=lambda figure: (-figure.number, figure.currency))
+            if figure.currency
+        ],
+    )
