@@ -60,7 +60,7 @@ class Tool:
     async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         if self.process.returncode is None:
             self.process.kill()
-            await self.process.wait()
+            await self._ended()
         self._said.close()
 
     @property
@@ -99,8 +99,14 @@ class Tool:
 
     async def finish(self) -> None:
         """Returns when it has ended well. Raises StackError with its last words if it failed."""
-        if await self.process.wait() != 0:
+        if await self._ended() != 0:
             raise StackError(f"{self.name}: {self._last_words()}")
+
+    async def _ended(self) -> int:
+        """Its status once it has ended. Until its output was read to the end, asyncio would not say so."""
+        while await self.read():
+            pass
+        return await self.process.wait()
 
     def _last_words(self) -> str:
         self._said.seek(0)

@@ -19,8 +19,10 @@ BEGIN
     FOR one IN
         SELECT format(CASE relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
             ELSE 'TABLE' END || ' IF EXISTS %s', oid::regclass) AS what
-        FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
-        AND NOT relispartition
+        FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
+        AND NOT relispartition AND NOT EXISTS (  -- a column's own sequence goes with its table
+            SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+            AND d.deptype IN ('a', 'i') AND c.relkind = 'S')
         UNION ALL
         SELECT format('ROUTINE IF EXISTS %s', oid::regprocedure) FROM pg_proc
         WHERE pronamespace = 'public'::regnamespace

@@ -98,6 +98,13 @@ async def test_one_service_is_restored_and_what_it_had_told_is_named(servers, so
     assert len(await source.fetch("service-desk", "SELECT FROM epoch")) == 1
 
 
+async def test_a_table_with_a_sequence_of_its_own_is_replaced_too(servers, source, backup):
+    await source.fetch("leads", "CREATE TABLE numbered (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)")
+    await published(servers.nats_url, "crm-leads", new_id())
+    await restore_one("leads", backup, source)
+    assert (await source.fetch("leads", "SELECT to_regclass('numbered') IS NULL AS gone"))[0]["gone"]
+
+
 async def test_a_service_with_unpublished_events_is_not_restored(source, backup):
     await source.fetch("leads", EVENT, new_id(), "leads/untold", None)
     with pytest.raises(Unpublished, match="leads has 1 events that it did not publish"):
