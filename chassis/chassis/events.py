@@ -5,12 +5,13 @@ subject. Reactions are functions marked with `@on`.
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
+from inspect import iscoroutinefunction
 from typing import Any
 from uuid import UUID
 
@@ -59,6 +60,14 @@ class Event:
     def trace_id(self) -> str:
         return self.traceparent[3:35]
 
+    def outdates(self, other: "Event") -> bool:
+        """Whether the record, as it is told here, is newer."""
+        return (self.epoch, self.version) > (other.epoch, other.version)
+
+
+# SQL with its arguments.
+Statement = tuple[Any, ...]
+
 
 @dataclass(frozen=True)
 class Reaction:
@@ -66,12 +75,17 @@ class Reaction:
 
     types: tuple[str, ...]  # empty: of every type
     keep: Keep
-    run: Callable[..., Awaitable[None]]
+    run: Callable[..., Any]
     rewrites: bool = False  # runs again for an event that was redacted since: it keeps what the event said
 
     @property
     def name(self) -> str:
         return self.run.__name__
+
+    @cached_property
+    def notes(self) -> bool:
+        """Whether it only says what is to be written."""
+        return not iscoroutinefunction(self.run)
 
     def subjects(self, producer: str) -> list[str]:
         """The NATS subjects of one producer's stream this reaction needs."""
@@ -79,12 +93,13 @@ class Reaction:
         return [f"{prefix}>"] if not self.types else [name for name in self.types if name.startswith(prefix)]
 
 
-def on(
-    *messages: type[Message], keep: Keep, rewrites: bool = False
-) -> Callable[[Callable[..., Awaitable[None]]], Reaction]:
-    """Marks `async def reaction(event_message, work)` as reacting to these event messages; none means all."""
+def on(*messages: type[Message], keep: Keep, rewrites: bool = False) -> Callable[[Callable[..., Any]], Reaction]:
+    """Marks `async def reaction(event_message, work)` as reacting to these event messages; none means all.
 
-    def mark(run: Callable[..., Awaitable[None]]) -> Reaction:
+    One that only writes one statement is a plain `def reaction(event_message, event)` that returns it, or None if there
+    is nothing to write. Those of a run of events are written together, so their order must leave no mark."""
+
+    def mark(run: Callable[..., Any]) -> Reaction:
         return Reaction(tuple(message.DESCRIPTOR.full_name for message in messages), keep, run, rewrites)
 
     return mark

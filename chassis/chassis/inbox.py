@@ -8,13 +8,14 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from typing import Any
 
 import asyncpg
 import msgspec
 
 from chassis import telemetry
 from chassis.errors import DatabaseAway, DeadlineExceeded
-from chassis.events import Event, Keep, Reaction, types_of
+from chassis.events import Event, Keep, Reaction, Statement, types_of
 from chassis.identity import service_caller
 from chassis.values import is_uuid, new_id
 from chassis.work import Context, Work
@@ -29,10 +30,11 @@ TAKE_IN = (
     " ON CONFLICT DO NOTHING RETURNING event_id::text"
 )
 NEWER = (
-    "INSERT INTO inbox_latest (reaction, subject, epoch, version) VALUES ($1::text, $2::text, $3::uuid, $4::bigint)"
+    "INSERT INTO inbox_latest (reaction, subject, epoch, version)"
+    " SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[]) AS told ORDER BY 1, 2"
     " ON CONFLICT (reaction, subject) DO UPDATE SET epoch = excluded.epoch, version = excluded.version"
     " WHERE excluded.epoch > inbox_latest.epoch"
-    " OR (excluded.epoch = inbox_latest.epoch AND excluded.version > inbox_latest.version) RETURNING 1"
+    " OR (excluded.epoch = inbox_latest.epoch AND excluded.version > inbox_latest.version) RETURNING reaction, subject"
 )
 # How far a producer's stream was applied, and in which epoch of this database.
 MARK = (
@@ -106,9 +108,13 @@ class Inbox:
             fresh = await self._take_in(connection, events)
             known = {event.id for event in fresh}
             redacted = [replace(event, again=True) for event in events if event.erasure and event.id not in known]
-            for event in [*fresh, *redacted]:
+            run = [*fresh, *redacted]
+            newest = await self._newest(connection, run)
+            notes = Notes(connection)
+            for event in run:
                 with span(event) if len(events) > 1 else nullcontext():
-                    await self._react(connection, event)
+                    await self._react(event, newest, notes)
+            await notes.write()
             last = max(events, key=lambda event: event.position)
             if last.position:
                 await self.mark(last.service, last.position, connection)
@@ -160,19 +166,60 @@ class Inbox:
         fresh = {row["event_id"] for row in rows}
         return list({event.id: event for event in events if event.id in fresh}.values())
 
-    async def _react(self, connection: asyncpg.Connection, event: Event) -> None:
-        caller = service_caller(self._context.service)
-        for reaction in self.reacting(event.type):
-            if event.again and not reaction.rewrites:
+    async def _newest(self, connection: asyncpg.Connection, run: Sequence[Event]) -> set[tuple[str, str]]:
+        """Of reactions that keep the latest: with which event (by reaction and event id) each is to run. Those of the
+        run that another one outdates are passed over, like those that come after a newer one."""
+        told: dict[tuple[str, str], Event] = {}
+        for event in run:
+            for reaction in self._due(event):
+                key = reaction.name, event.subject
+                if reaction.keep is Keep.LATEST and (key not in told or event.outdates(told[key])):
+                    told[key] = event
+        if not told:
+            return set()
+        names, subjects = zip(*told, strict=True)
+        epochs, versions = [event.epoch for event in told.values()], [event.version for event in told.values()]
+        rows = await connection.fetch(NEWER, names, subjects, epochs, versions)
+        return {(reaction, told[reaction, subject].id) for reaction, subject in rows}
+
+    def _due(self, event: Event) -> list[Reaction]:
+        return [reaction for reaction in self.reacting(event.type) if reaction.rewrites or not event.again]
+
+    async def _react(self, event: Event, newest: set[tuple[str, str]], notes: "Notes") -> None:
+        for reaction in self._due(event):
+            if reaction.keep is Keep.LATEST and (reaction.name, event.id) not in newest:
                 continue
-            if reaction.keep is Keep.LATEST and not await connection.fetchval(
-                NEWER, reaction.name, event.subject, event.epoch, event.version
-            ):
+            if reaction.notes:
+                notes.take(reaction.run(event.message, event))
                 continue
-            work = Work(self._context, caller, operation=reaction.name, event=event, connection=connection)
+            await notes.write()  # what it reads was told before
+            caller = service_caller(self._context.service)
+            work = Work(self._context, caller, operation=reaction.name, event=event, connection=notes.connection)
             await reaction.run(event.message, work)
             work.prepare()
             await work.commit()
+
+
+class Notes:
+    """Statements that reactions said, not written yet."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self.connection = connection
+        self._taken: dict[str, list[tuple[Any, ...]]] = {}
+
+    def take(self, statement: Statement | None) -> None:
+        if statement is not None:
+            sql, *arguments = statement
+            self._taken.setdefault(sql, []).append(tuple(arguments))
+
+    async def write(self) -> None:
+        """Those of the same text go to the server together: a round trip for all instead of one for each."""
+        taken, self._taken = self._taken, {}
+        for sql, rows in taken.items():
+            if len(rows) == 1:
+                await self.connection.fetch(sql, *rows[0])
+            else:
+                await self.connection.executemany(sql, rows)
 
 
 def storable(text: str) -> str:

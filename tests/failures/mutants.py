@@ -36,9 +36,9 @@ def takes_in_without_reacting() -> None:
     """The inbox row is there, the effect is not."""
     react, counted = inbox.Inbox._react, itertools.count(1)
 
-    async def sometimes(self, connection, event):
+    async def sometimes(self, event, newest, notes):
         if next(counted) % EVERY:
-            await react(self, connection, event)
+            await react(self, event, newest, notes)
 
     inbox.Inbox._react = sometimes
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 from chassis.convert import money
-from chassis.events import Event
+from chassis.events import Event, Statement
 from chassis.records import placeholders, sql_type
 from chassis.values import id_of
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -46,7 +46,7 @@ SNAPSHOT_OF: dict[str, Table] = {"accounts": customers} | dict.fromkeys(
 MONEY = "google.type.Money"
 
 
-def effect(event: Event) -> tuple[str, Any]:
+def effect(event: Event) -> Statement:
     """The one statement, followed by its parameters, that writes all an event leaves behind."""
     collection = event.subject.partition("/")[0]
     record = getattr(event.message, event.message.DESCRIPTOR.fields[0].name)

@@ -1,13 +1,12 @@
 """What insights does when others speak: it takes everything in."""
 
-from chassis.events import every, on
-from chassis.work import Work
+from chassis.events import Event, Statement, every, on
 from google.protobuf.message import Message
 
 from insights.projection import effect
 
 
 @on(keep=every, rewrites=True)
-async def take_in(_: Message, work: Work) -> None:
+def take_in(_: Message, event: Event) -> Statement:
     """One statement an event, and the same rows whatever the order of events."""
-    await work.execute(*effect(work.event))
+    return effect(event)

@@ -5,8 +5,7 @@ come in any order and as often as they like.
 """
 
 from chassis.convert import money
-from chassis.events import latest, on
-from chassis.work import Work
+from chassis.events import Event, Statement, latest, on
 from crm.leads.v1 import events_pb2 as leads_events
 from crm.sales.v1 import events_pb2 as sales_events
 
@@ -14,20 +13,20 @@ from marketing import tables
 
 
 @on(leads_events.LeadCreated, leads_events.LeadUpdated, leads_events.LeadAssigned, keep=latest)
-async def note_where_a_lead_came_from(event: leads_events.LeadCreated, work: Work) -> None:
+def note_where_a_lead_came_from(event: leads_events.LeadCreated, _: Event) -> Statement:
     lead = event.lead
-    await work.execute(tables.PUT_LEAD, lead.name, lead.owner, lead.team, lead.channel)
+    return tables.PUT_LEAD, lead.name, lead.owner, lead.team, lead.channel
 
 
 @on(sales_events.AccountBecameCustomer, sales_events.AccountUpdated, keep=latest)
-async def note_a_customer(event: sales_events.AccountBecameCustomer, work: Work) -> None:
+def note_a_customer(event: sales_events.AccountBecameCustomer, _: Event) -> Statement | None:
     account = event.account
-    if account.HasField("customer_time"):
-        await work.execute(tables.PUT_CUSTOMER, account.name, account.owner, account.team, account.channel)
+    if not account.HasField("customer_time"):
+        return None
+    return tables.PUT_CUSTOMER, account.name, account.owner, account.team, account.channel
 
 
 @on(sales_events.OrderRecorded, keep=latest)
-async def note_an_order(event: sales_events.OrderRecorded, work: Work) -> None:
+def note_an_order(event: sales_events.OrderRecorded, _: Event) -> Statement:
     order, worth = event.order, money(event.order.amount, "order.amount")
-    values = (order.name, order.owner, order.team, order.channel, worth.amount, worth.currency)
-    await work.execute(tables.PUT_ORDER, *values)
+    return tables.PUT_ORDER, order.name, order.owner, order.team, order.channel, worth.amount, worth.currency

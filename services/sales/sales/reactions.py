@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from chassis.events import latest, on
+from chassis.events import Event, Statement, latest, on
 from chassis.values import derived_id
 from chassis.work import Work
 from crm.contracts.v1 import events_pb2 as contracts_events
@@ -29,10 +29,10 @@ LEAD_EVENTS = (leads_events.LeadAssigned, leads_events.LeadDisqualified, leads_e
 
 
 @on(*SUBJECT_EVENTS, keep=latest)
-async def know_subject(event: Message, work: Work) -> None:
+def know_subject(event: Message, _: Event) -> Statement:
     """The journey of a neighbour's record and who may see it, for activities about it."""
     record = getattr(event, event.DESCRIPTOR.fields[0].name)
-    await work.execute(tables.PUT_SUBJECT, record.name, record.journey_id or None, record.owner, record.team)
+    return tables.PUT_SUBJECT, record.name, record.journey_id or None, record.owner, record.team
 
 
 @on(*LEAD_EVENTS, keep=latest)
