@@ -152,6 +152,13 @@ async def board(stand: Stand, count: int) -> list[Call]:
     return made
 
 
+async def summary(stand: Stand, count: int) -> list[Call]:
+    """Everybody sees what lies open within his own reach."""
+    name = "pipelines/default"
+    message = partial(sales_pb2.GetPipelineSummaryRequest, name=name)
+    return [Call(owner, "GET", f"/v1/{name}:summary", message) for owner in await _owners(stand, "sales", "accounts")]
+
+
 async def customer(stand: Stand, count: int) -> list[Call]:
     return [
         Call(row["owner"], "GET", f"/v1/{name}", partial(insights_pb2.GetCustomerRequest, name=name))
@@ -213,6 +220,8 @@ OPERATIONS = [
         "board", "a column: open deals in a stage", "sales", f"{SALES}/ListOpportunities", board, baselines.board,
         lists="opportunities",
     ),
+    Operation("summary", "of a pipeline", "sales", f"{SALES}/GetPipelineSummary", summary, baselines.none,
+              lists="stages"),
     Operation("360", "a customer", "insights", f"{INSIGHTS}/GetCustomer", customer, baselines.customer),
     Operation(
         "timeline", "of a customer", "insights", f"{INSIGHTS}/ListTimeline", timeline, baselines.timeline,

@@ -40,6 +40,7 @@ class Report:
     measured: list[Measured] = field(default_factory=list)
     lags: list[Lag] = field(default_factory=list)
     caught_up: list[CaughtUp] = field(default_factory=list)
+    disk: dict[str, int] = field(default_factory=dict)  # service → bytes of its database, as filled
     memory: dict[str, dict[str, float]] = field(default_factory=dict)
     starting: dict[str, float] = field(default_factory=dict)
     importing: dict[str, float] = field(default_factory=dict)
@@ -76,7 +77,8 @@ class Report:
             "ratios": {f"{name} {way} {c}": self.ratio(name, way, c) for name, way, c in self.groups()},
             "measured": [one.as_json() for one in self.measured], "lag": [one.as_json() for one in self.lags],
             "caught_up": [one.as_json() for one in self.caught_up],
-            "memory": self.memory, "starting": self.starting, "importing": self.importing, "wrong": self.wrong,
+            "disk": self.disk, "memory": self.memory, "starting": self.starting, "importing": self.importing,
+            "wrong": self.wrong,
         }  # fmt: skip
         path.write_text(json.dumps(content, indent=1) + "\n")
         return path
@@ -92,6 +94,9 @@ class Report:
             )
         if self.memory:
             console.print(self._processes())
+        if self.disk:
+            shares = ", ".join(f"{name} {size / self.size / 1000:.1f}" for name, size in self.disk.items())
+            console.print(f"disk, KB for each lead with all it left: {shares}")
         if not all(map(clean, self.groups().values())):
             console.print("* not all calls were answered: a rate of what was let in, not of what was asked")
         for sentence in self.wrong:

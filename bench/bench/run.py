@@ -90,6 +90,8 @@ async def fill(running: Stand, plan: Plan, report: Report, console: Console) -> 
         report.rows = await rows.fill(
             running, found, copies, lambda table, new: bar.update(task, advance=new, description=f"loading {table}")
         )
+    for service, database in running.databases.items():
+        report.disk[service] = await database.fetchval("SELECT pg_database_size(current_database())")
     console.print(f"{report.rows:,} rows loaded: {await running.count('leads', 'leads'):,} leads and all they left.")
     return Ground(copies, found, stories)
 
