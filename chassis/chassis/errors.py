@@ -141,6 +141,10 @@ class ServiceAway(Unavailable):
     """A service of the suite cannot be reached; try again in a moment."""
 
 
+class ServiceMistrusted(Unavailable):
+    """A service does not accept the token of another one, as when their clocks differ; try again in a moment."""
+
+
 class TooBusy(Unavailable):
     """More is asked than can be answered at the moment; try again after a pause."""
 

@@ -7,7 +7,7 @@ import grpc.aio
 
 from chassis import telemetry
 from chassis.credentials import Credentials
-from chassis.errors import ServiceAway
+from chassis.errors import ServiceAway, ServiceMistrusted
 from chassis.settings import package, upstream
 from chassis.statuses import from_call
 
@@ -38,8 +38,9 @@ class Neighbours:
         actor: str = "",
         deadline_seconds: float = DEADLINE_SECONDS,
     ) -> Any:
-        """One unary call, `method` as `crm.sales.v1.SalesService/AcceptLead`. Raises the error tree;
-        ServiceAway if the neighbour cannot be reached or is not part of the installation."""
+        """One unary call, `method` as `crm.sales.v1.SalesService/AcceptLead`. Raises the error tree; ServiceAway if
+        the neighbour cannot be reached or is not part of the installation; ServiceMistrusted if it does not take our
+        token: that says nothing about the user, and passes when a clock is set right or a key is known."""
         with telemetry.span(method, telemetry.SpanKind.CLIENT):
             try:
                 token = await self._credentials.token()
@@ -56,6 +57,9 @@ class Neighbours:
             try:
                 return await call(request, metadata=metadata, timeout=deadline_seconds)
             except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                    self._credentials.doubt()
+                    raise ServiceMistrusted(service=service) from error
                 raise from_call(error) from error
 
     def _channel(self, service: str) -> grpc.aio.Channel:

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import pytest
-from chassis.errors import Aborted, CrmError, FailedPrecondition, InvalidArgument, Unavailable
+from chassis.errors import Aborted, CrmError, FailedPrecondition, InvalidArgument, Unauthenticated, Unavailable
 from chassis.values import derived_id, new_id
 from crm.leads.v1 import leads_pb2
 from harness import until
@@ -130,7 +130,9 @@ async def test_an_issuer_that_is_away_only_delays(starting, neighbour):
 
 
 @pytest.mark.parametrize(
-    "passing", [Unavailable(), Aborted(), BrokenInside()], ids=["unavailable", "aborted", "internal"]
+    "passing",
+    [Unavailable(), Aborted(), BrokenInside(), Unauthenticated()],
+    ids=["unavailable", "aborted", "internal", "our token refused"],
 )
 async def test_what_may_pass_is_asked_again_with_the_same_request_id(leads, neighbour, passing):
     lead = await qualified(leads)
