@@ -3,8 +3,8 @@
 Triggers on a counted table write what each change adds and takes away. Once in a while these changes are folded into
 the sums; who looks adds up both. So writers wait neither for each other nor for the sums, and what is seen is exact.
 
-A service that counts something adds `tables(METADATA)`, a migration with `create` and `triggers`, and `fold` to its
-chores.
+A service that counts something adds `tables(METADATA)`, a migration that makes them and runs `triggers`, and `fold` to
+its chores.
 """
 
 import asyncio

@@ -72,6 +72,17 @@ async def test_a_pipeline_whose_name_begins_another_ones_is_counted_alone(servic
     assert (await summary(service, long))[0].opportunities == 1
 
 
+async def test_a_sum_that_no_message_holds_is_said_to_be_too_large(service, sales):
+    pipeline = await made(service)
+    await sales.rows(
+        "INSERT INTO figure_changes (kind, key, currency, owner, team, number, amount, weighted)"
+        " VALUES ('open_deals', $1 || '/first', 'EUR', '', '', 9300, 9.3e18, 0)",
+        pipeline.name,
+    )
+    with pytest.raises(FailedPrecondition, match="SUM_TOO_LARGE"):
+        await summary(service, pipeline)
+
+
 async def test_who_may_not_read_deals_sees_no_sums(service):
     pipeline = await made(service)
     with pytest.raises(PermissionDenied):

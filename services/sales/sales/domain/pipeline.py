@@ -16,6 +16,10 @@ class StageInUse(FailedPrecondition):
     "A stage with open deals cannot be removed."
 
 
+class SumTooLarge(FailedPrecondition):
+    """The deals in a stage amount to more than can be told; look for amounts that cannot be right."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """A step of a pipeline; `probability` (0 to 1) is the chance that a deal in it is won."""

@@ -1,16 +1,20 @@
 """Calls about pipelines."""
 
 from collections import defaultdict
+from decimal import Decimal
 
 from chassis.convert import from_message, money_message
 from chassis.figures import Figure
 from chassis.values import Money, slug
 from chassis.work import Page, Work
 from crm.sales.v1 import sales_pb2
+from google.type import money_pb2
 
 from chassis import figures
 from sales import tables
-from sales.domain.pipeline import Pipeline, PipelineCreated, PipelineUpdated, Stage
+from sales.domain.pipeline import Pipeline, PipelineCreated, PipelineUpdated, Stage, SumTooLarge
+
+LARGEST = Decimal(2**63)  # units of google.type.Money
 
 
 class Pipelines:
@@ -61,10 +65,16 @@ def _summary(stage: Stage, lying: list[Figure]) -> sales_pb2.StageSummary:
         amounts=[
             sales_pb2.StageAmount(
                 opportunities=figure.number,
-                amount=money_message(Money(amount=figure.amount, currency=figure.currency)),
-                weighted_amount=money_message(Money(amount=figure.weighted, currency=figure.currency)),
+                amount=_money(figure.amount, figure, stage),
+                weighted_amount=_money(figure.weighted, figure, stage),
             )
             for figure in sorted(lying, key=lambda figure: (-figure.number, figure.currency))
             if figure.currency
         ],
     )
+
+
+def _money(amount: Decimal, figure: Figure, stage: Stage) -> money_pb2.Money:
+    if abs(amount) >= LARGEST:
+        raise SumTooLarge(stage=stage.stage, currency=figure.currency)
+    return money_message(Money(amount=amount, currency=figure.currency))
