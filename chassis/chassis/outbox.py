@@ -123,10 +123,13 @@ class Relay:
             ]
             acks = await asyncio.wait_for(asyncio.gather(*pending), ACK_SECONDS)
             await connection.execute(MARK, [row["id"] for row in rows], [ack.seq for ack in acks])
-            given = [ack.seq for ack in acks]
-            if not await connection.fetchval(REMEMBER, stream(self._service), self._created, max(given), min(given)):
+            # What the stream has already, since an earlier try was not heard to succeed, keeps the number of that try.
+            new = [ack.seq for ack in acks if not ack.duplicate]
+            if new and not await connection.fetchval(
+                REMEMBER, stream(self._service), self._created, max(ack.seq for ack in acks), min(new)
+            ):
                 self._renumbered = True
-                raise StreamRolledBack(f"the stream gave number {min(given)} a second time")
+                raise StreamRolledBack(f"the stream gave number {min(new)} a second time")
             await seal_rows(connection, EVENT, rows)
         return len(rows)
 

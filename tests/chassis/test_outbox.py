@@ -196,3 +196,32 @@ async def test_numbers_given_twice_are_noticed_before_rows_are_marked(broker, st
 
     assert await until(all_where_they_say, "each row bears the number that its event has on the stream")
     assert {message.headers["ce-subject"] for message in await on_the_stream(broker)} == set(names)
+
+
+async def test_what_the_stream_has_already_keeps_its_number_and_holds_nothing_up(broker, starting, monkeypatch):
+    """After NATS came back empty, an event reaches the new stream before anybody noticed, and is not heard to have. It
+    has the first number, and its turn comes last."""
+    monkeypatch.setattr(outbox, "BATCH", 2)
+    leads = await starting()
+    for _ in range(5):
+        await create(leads)
+    await until(lambda: published(leads, 5), "all are published")
+    told = await on_the_stream(broker)
+    client = await nats.connect(broker.nats_url)
+    try:
+        await client.jetstream().delete_stream("crm-leads")
+        await streams.make(broker.nats_url, ("leads",))
+        last = told[-1]
+        await client.jetstream().publish(last.subject, last.data, headers=last.headers)
+    finally:
+        await client.close()
+    await create(leads)
+
+    async def told_again() -> bool:
+        return len(await on_the_stream(broker)) == 6 and await published(leads, 6)
+
+    await until(told_again, "each event is in the new stream once")
+    rows = await leads.rows("SELECT id::text AS id, position FROM outbox ORDER BY position")
+    there = {message.seq: message.headers["ce-id"] for message in await on_the_stream(broker)}
+    assert {row["position"]: row["id"] for row in rows} == there
+    assert there[1] == last.headers["ce-id"]
