@@ -56,13 +56,6 @@ class Addresses:
         )
 
     @property
-    def ports(self) -> set[int]:
-        """All that are spoken for, whether or not somebody listens already."""
-        single = [self.http, self.grpc, self.gateway_admin, self.issuer, self.sink]
-        every = [*single, *self.services.values(), *self.services_admin.values()]
-        return {self.postgres_port, self.nats_port, *(int(address.rpartition(":")[2]) for address in every)}
-
-    @property
     def issuer_url(self) -> str:
         """The `iss` of every token of this stack."""
         return f"http://{self.issuer}"

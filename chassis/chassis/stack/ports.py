@@ -12,6 +12,8 @@ HOST = "127.0.0.1"
 # Below the range from which systems take the ports of outgoing connections: one of those could occupy a chosen port
 # while its server is still starting or being restarted.
 _RANGE = range(20_000, 32_000)
+# Whoever was given a port may not listen on it yet, or will again in a moment: this process gives it to nobody else.
+_given: set[int] = set()
 
 
 def free_port() -> int:
@@ -20,12 +22,14 @@ def free_port() -> int:
 
 
 def free_ports(count: int, without: Collection[int] = ()) -> list[int]:
-    """`count` different free ports, none of `without`, in no order. Raises StackError if there are not so many."""
+    """`count` free ports, none of `without` and none that this process was given before, in no order. Raises StackError
+    if there are not so many."""
     found: list[int] = []
     for port in random.sample(_RANGE, len(_RANGE)):
-        if port not in without and _is_free(port):
+        if port not in _given and port not in without and _is_free(port):
             found.append(port)
         if len(found) == count:
+            _given.update(found)
             return found
     raise StackError(f"Fewer than {count} ports between {_RANGE.start} and {_RANGE.stop} are free on {HOST}.")
 

@@ -91,8 +91,7 @@ class Stage(Stack):
         """The ordinary plan, with a proxy between each service and what it stands on."""
         self._stores = stores
         plan = build(folder, addresses, stores, known)
-        # those of the plan are free as well: nobody listens yet
-        ports = iter(free_ports(2 * len(SERVICES), addresses.ports))
+        ports = iter(free_ports(2 * len(SERVICES)))
         for number, program in enumerate(plan.services):
             if program.name not in SERVICES:
                 continue
