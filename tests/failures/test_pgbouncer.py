@@ -18,9 +18,9 @@ from crm.insights.v1 import insights_pb2
 from crm.leads.v1 import leads_pb2
 from failures.chaos.journal import Journal
 from failures.chaos.load import Customers
-from failures.chaos.rest import at_rest, insights_equal
+from failures.chaos.rest import at_rest, findings
 from failures.chaos.stage import Stage
-from failures.checker import Evidence, Findings, check
+from failures.checker import Findings
 from failures.deploys.calls import Calls
 from failures.deploys.pooler import POOL_SIZE, Pooler, binary
 from failures.deploys.release import Release, expand
@@ -125,16 +125,11 @@ async def seen(tmp_path_factory):
         await until(lambda: _answered(customers, WRITES), "half of the writes", seconds=90)
         await release.run("-m", "chassis.migrate", "leads", DATABASE_URL_OWNER=stage.owner_url("leads"))
         await until(lambda: _answered(customers, 2 * WRITES), "the other half", seconds=90)
-        customers.stop()
-        await asyncio.wait([load], timeout=60)
-        customers.given_up.set()
-        await load
+        await customers.end(load, 60)
         watching.cancel()
         journal.close()
         await at_rest(stage, REST_SECONDS)
-        databases = {service: stage.database_url(service) for service in SERVICES}
-        seen.findings = await check(Evidence(folder / "journal.jsonl", databases, stage.nats_url))
-        seen.findings.differing += await insights_equal(stage, repair=False)
+        seen.findings = await findings(stage, folder / "journal.jsonl")
         seen.left = await session_state(stage)
         seen.surprises, seen.answered = [*customers.surprises, *map(str, customers.passing)], customers.answered
         yield seen

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import httpx
 import pytest
-from chassis.settings import SERVICES, variable
+from chassis.settings import variable
 from chassis.stack.folder import DataFolder
 from chassis.stack.plan import Addresses, Plan, Stores
 from chassis.stack.ports import HOST, free_ports
 from chassis.stack.secrets_file import Secrets
 from failures.chaos.journal import Journal
 from failures.chaos.load import Customers
-from failures.chaos.rest import at_rest, insights_equal
+from failures.chaos.rest import at_rest, findings
 from failures.chaos.stage import Stage
-from failures.checker import Evidence, Findings, check
+from failures.checker import Findings
 
 SCALED = ("leads", "insights")
 CALLS, WORKERS, REPORTS = 500, 8, 100
@@ -38,8 +38,7 @@ class ScaledStage(Stage):
 
     def _proxied(self, folder: DataFolder, addresses: Addresses, stores: Stores, known: Secrets) -> Plan:
         plan = super()._proxied(folder, addresses, stores, known)
-        taken = addresses.ports | {proxy.port for proxy in self.links.values()}
-        ports = iter(free_ports(2 * len(SCALED) * self._count, taken))
+        ports = iter(free_ports(2 * len(SCALED) * self._count))
         for program in [program for program in plan.services if program.name in SCALED]:
             targets, self.replicas[program.name] = [addresses.services[program.name]], [program.admin_address]
             for number in range(2, self._count + 1):
@@ -76,10 +75,7 @@ async def seen(request, tmp_path_factory):
         async with asyncio.timeout(LOAD_SECONDS):
             while customers.answered < CALLS:
                 await asyncio.sleep(0.1)
-        customers.stop()
-        await asyncio.wait([load], timeout=LAST_WORDS_SECONDS)
-        customers.given_up.set()
-        await load
+        await customers.end(load, LAST_WORDS_SECONDS)
         journal.close()
         await at_rest(stage, REST_SECONDS)
         token = {"authorization": f"Bearer {stage.token('users/admin')}"}
@@ -91,9 +87,7 @@ async def seen(request, tmp_path_factory):
                 pages = [(await http.get(f"http://{admin}/metrics")).text for admin in processes]
             seen.calls[service] = [sum(map(int, CALLED.findall(page))) for page in pages]
             seen.events[service] = [sum(map(int, APPLIED.findall(page))) for page in pages]
-        databases = {service: stage.database_url(service) for service in SERVICES}
-        seen.findings = await check(Evidence(folder / "journal.jsonl", databases, stage.nats_url))
-        seen.findings.differing += await insights_equal(stage, repair=False)
+        seen.findings = await findings(stage, folder / "journal.jsonl")
         seen.surprises = customers.surprises
         print(f"{request.param} replicas: calls {seen.calls}, events {seen.events}, {seen.findings.effects} effects")
         yield seen

@@ -12,9 +12,9 @@ import pytest
 from chassis.settings import SERVICES, installed
 from failures.chaos.journal import Journal
 from failures.chaos.load import Customers
-from failures.chaos.rest import at_rest, insights_equal
+from failures.chaos.rest import at_rest, findings
 from failures.chaos.stage import Stage
-from failures.checker import Evidence, Findings, check
+from failures.checker import Findings
 
 SMALL = ("directory", "leads", "sales")
 STORIES = 4
@@ -112,13 +112,11 @@ async def seen(request, tmp_path_factory):
             await clients.until(f"/v1/{contract}", lambda found: found.get("state") == "DRAFT")
         await at_rest(stage, REST_SECONDS)
         journal.close()
-        databases = {service: stage.database_url(service) for service in SERVICES}
-        seen.findings = await check(Evidence(folder / "journal.jsonl", databases, stage.nats_url))
+        seen.findings = await findings(stage, folder / "journal.jsonl")
         if expired:  # of what is not on the stream any more the checker says so; that is what was done to it
             seen.findings.unapplied = [
                 said for said in seen.findings.unapplied if "is not on the stream at its number" not in said
             ]
-        seen.findings.differing += await insights_equal(stage, repair=False)
         seen.live = {service: await count(stage, service, table) for service, table in MADE.items()}
         seen.surprises = clients.surprises
         yield seen

@@ -75,6 +75,13 @@ class Customers:
     def stop(self) -> None:
         self._stopping.set()
 
+    async def end(self, load: asyncio.Task[None], seconds: float) -> None:
+        """Begins nothing more, and returns when what was begun is done, or given up after `seconds`."""
+        self.stop()
+        await asyncio.wait([load], timeout=seconds)
+        self.given_up.set()
+        await load
+
     async def _work(self, number: int) -> None:
         while not self._stopping.is_set():
             self.stories += 1

@@ -3,9 +3,13 @@
 import asyncio
 import sys
 import time
+from collections.abc import Collection
+from pathlib import Path
 
 import asyncpg
+from chassis.settings import SERVICES
 from failures.chaos.stage import Stage, connect_nats
+from failures.checker import Evidence, Findings, check
 
 WAITING = (
     "SELECT (SELECT count(*) FROM outbox WHERE position IS NULL)"
@@ -32,6 +36,15 @@ async def at_rest(stage: Stage, seconds: float) -> None:
         await client.close()
         for connection in connections.values():
             await connection.close()
+
+
+async def findings(stage: Stage, journal: Path, named: Collection[str] = ()) -> Findings:
+    """What the checker finds of a suite at rest, and whether insights is what a rebuild makes. `named`: records that
+    reconciliation named after a restore; the rebuild mends insights first then."""
+    databases = {service: stage.database_url(service) for service in SERVICES}
+    found = await check(Evidence(journal, databases, stage.nats_url, frozenset(named)))
+    found.differing += await insights_equal(stage, repair=bool(named))
+    return found
 
 
 async def insights_equal(stage: Stage, repair: bool) -> list[str]:

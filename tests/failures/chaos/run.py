@@ -14,13 +14,12 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from chassis.settings import SERVICES
 from failures.chaos.faults import KINDS, Faults
 from failures.chaos.journal import Journal, lines
 from failures.chaos.load import WAIT_SECONDS, Customers
-from failures.chaos.rest import at_rest, insights_equal
+from failures.chaos.rest import at_rest, findings
 from failures.chaos.stage import Stage
-from failures.checker import Evidence, Findings, check
+from failures.checker import Findings
 
 WORKERS = 4
 WARM_UP_CALLS = 50  # answered before the first fault
@@ -105,18 +104,12 @@ async def chaos(
             so_far = f"[{number}/{len(kinds)}] {customers.answered} calls answered"
             say(f"{so_far}; {kind} {said}: recovered after {took:.1f} s")
             await asyncio.sleep(chance.uniform(1, 4))
-        customers.stop()
-        await asyncio.wait([load], timeout=LAST_WORDS_SECONDS)
-        customers.given_up.set()
-        await load
+        await customers.end(load, LAST_WORDS_SECONDS)
         journal.close()
         began = time.monotonic()
         await at_rest(stage, rest_seconds)
         report.rest_seconds = time.monotonic() - began
-        databases = {service: stage.database_url(service) for service in SERVICES}
-        evidence = Evidence(folder / "journal.jsonl", databases, stage.nats_url, frozenset(hurt.named))
-        report.findings = await check(evidence)
-        report.findings.differing += await insights_equal(stage, repair=bool(hurt.named))
+        report.findings = await findings(stage, folder / "journal.jsonl", hurt.named)
         report.surprises = [said for said in customers.surprises if not excused(said, hurt.named)]
         report.stories, report.answered, report.retried = customers.stories, customers.answered, customers.retried
         report.unanswered, report.repeated = counts(folder)

@@ -9,9 +9,9 @@ from pathlib import Path
 from chassis.settings import SERVICES
 from failures.chaos.journal import Journal, lines
 from failures.chaos.load import Customers
-from failures.chaos.rest import at_rest, insights_equal
+from failures.chaos.rest import at_rest, findings
 from failures.chaos.stage import Stage
-from failures.checker import Evidence, Findings, check
+from failures.checker import Findings
 from failures.deploys.restart import Restart, restart
 from failures.deploys.watch import Watch
 
@@ -62,19 +62,14 @@ async def rolling(folder: Path, seed: int = 5) -> Report:
         load = asyncio.create_task(customers.run(WORKERS))
         await asyncio.sleep(WARM_UP_SECONDS)
         restarts = [await restart(stage, name) for _ in range(ROUNDS) for name in (*SERVICES, "gateway")]
-        customers.stop()
-        await asyncio.wait([load], timeout=LAST_WORDS_SECONDS)
-        customers.given_up.set()
-        await load
+        await customers.end(load, LAST_WORDS_SECONDS)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         journal.close()
         await at_rest(stage, REST_SECONDS)
         unanswered = sum(call["answered"] is None for call in lines(folder / "journal.jsonl"))
         report = Report(restarts, watch, customers.passing, customers.answered, customers.retried, unanswered)
-        databases = {service: stage.database_url(service) for service in SERVICES}
-        report.findings = await check(Evidence(folder / "journal.jsonl", databases, stage.nats_url))
-        report.findings.differing += await insights_equal(stage, repair=False)
+        report.findings = await findings(stage, folder / "journal.jsonl")
         report.surprises = customers.surprises
         return report
     finally:

@@ -69,10 +69,7 @@ async def soak(minutes: float, data_dir: Path, every: float = MINUTE) -> list[st
             for name in processes.by_name:
                 memory[name].append(processes.resident(name))
             print(await line(processes, memory, customers.answered), flush=True)
-        customers.stop()
-        await asyncio.wait([load], timeout=60)
-        customers.given_up.set()
-        await load
+        await customers.end(load, 60)
         wrong = leaks(memory) + customers.surprises
         metrics = await Metrics.read(processes.admin("gateway"))
         for name in ("crm_gateway_in_flight", "crm_gateway_places_taken", "crm_gateway_arriving"):
