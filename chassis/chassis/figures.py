@@ -3,14 +3,14 @@
 Triggers on a counted table write what each change adds and takes away. Once in a while these changes are folded into
 the sums; who looks adds up both. So writers wait neither for each other nor for the sums, and what is seen is exact.
 
-A service that counts something adds `tables(METADATA)`, a migration that makes them and runs `triggers`, and `fold` to
-its chores.
+A service that counts something adds `tables(METADATA)`, a migration that calls `make`, and `fold` to its chores.
 """
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Column, Identity, MetaData, Numeric, Table, Text, text
 
@@ -30,9 +30,7 @@ SUMMED = ("number", "amount", "weighted")
 _APART, _SUMMED = ", ".join(APART), ", ".join(SUMMED)
 _COLUMNS = f"{_APART}, {_SUMMED}"
 
-# One folds at a time. To hold it for a transaction keeps all from folding meanwhile.
-LOCK = 7_226_002
-HOLD = f"SELECT pg_advisory_xact_lock({LOCK})"
+LOCK = 7_226_002  # one folds at a time
 FOLD = (
     f"WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock({LOCK}) AS mine),"
     " gone AS (DELETE FROM figure_changes WHERE id IN"
@@ -115,9 +113,18 @@ def tables(metadata: MetaData) -> tuple[Table, Table]:
     )
 
 
-def triggers(counted: Counted) -> list[str]:
-    """SQL: from now on changes of the table are counted, and what is in it already. For a migration: what these
-    statements are must not change any more; another way of counting is another migration."""
+def make(op: Any, counted: Iterable[Counted]) -> None:
+    """In a migration, whose `op` is Alembic's: the tables, and all is counted from now on. What this does must not
+    change any more; another way of counting is another migration, and says itself what it counts."""
+    for table in tables(MetaData()):
+        table.create(op.get_bind())
+    for one in counted:
+        for sql in _triggers(one):
+            op.execute(sql)
+
+
+def _triggers(counted: Counted) -> list[str]:
+    """SQL: changes of the table are counted, and what is in it already."""
     name = f"count_{counted.kind}"
     into = f"INSERT INTO figure_changes ({_COLUMNS}) VALUES"
     summed = ("1", f"coalesce({counted.amount}, 0)", f"coalesce({counted.weighted}, 0)")
@@ -142,6 +149,28 @@ def triggers(counted: Counted) -> list[str]:
         f" FOR EACH ROW WHEN ({old}) EXECUTE FUNCTION {name}()",
         f"INSERT INTO figure_changes ({_COLUMNS}) {counted.counts}",
     ]
+
+
+# Rows as text, to be compared: the figures that are kept, and (`recounted`) what is counted now.
+_AS_ROWS = (
+    f"SELECT ROW({_APART}, sum(number), trim_scale(sum(amount)), trim_scale(sum(weighted)))::text AS row"
+    f" FROM ({{}}) part GROUP BY {_APART} HAVING sum(number) <> 0 ORDER BY {_APART}"
+)
+KEPT = _AS_ROWS.format(f"SELECT {_COLUMNS} FROM figures UNION ALL SELECT {_COLUMNS} FROM figure_changes")
+
+
+def recounted(counted: Iterable[Counted]) -> str:
+    return _AS_ROWS.format(_counts(counted))
+
+
+def replaced(counted: Iterable[Counted]) -> list[str]:
+    """SQL: the figures as they are counted now, while nobody else writes. For the rest of the transaction none fold."""
+    into = f"INSERT INTO figures ({_COLUMNS}) {_counts(counted)}"
+    return [f"SELECT pg_advisory_xact_lock({LOCK})", "DELETE FROM figure_changes", "DELETE FROM figures", into]
+
+
+def _counts(counted: Iterable[Counted]) -> str:
+    return " UNION ALL ".join(one.counts for one in counted)
 
 
 async def sums(work: "Work", kinds: list[str], within: str = "") -> list[Figure]:

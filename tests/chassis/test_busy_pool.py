@@ -40,9 +40,9 @@ async def test_who_waits_while_nobody_is_served_is_told_that_the_database_is_awa
 
 
 async def test_a_process_that_stood_still_does_not_blame_the_server(database):
-    async def use() -> None:
+    async def use() -> int:
         async with database.connection() as connection:
-            await connection.execute("SELECT 1")
+            return await connection.fetchval("SELECT 1")
 
     async with database.connection(), database.connection():
         waiting = asyncio.create_task(use())
@@ -50,4 +50,4 @@ async def test_a_process_that_stood_still_does_not_blame_the_server(database):
         while time.monotonic() < end:
             if time.monotonic() < end - ACQUIRE_SECONDS:
                 await asyncio.sleep(0)  # it begins to wait; afterwards nothing of this process runs
-    await waiting
+    assert await waiting == 1

@@ -6,6 +6,9 @@ from chassis.values import new_id
 from crm.leads.v1 import events_pb2 as leads_events
 from crm.marketing.v1 import marketing_pb2 as pb
 from crm.sales.v1 import events_pb2 as sales_events
+from marketing.tables import COUNTED
+
+from chassis import figures
 
 
 async def performance(marketing, channel):
@@ -101,3 +104,17 @@ async def test_an_order_told_again_replaces_what_was_known(marketing):
     await marketing.react(order(channel, 7, name=name), version=2)
     await marketing.react(order(channel, 5, name=name), version=1)
     assert (await performance(marketing, channel)).revenue == "7.00"
+
+
+async def test_the_figures_are_what_a_recount_finds(marketing):
+    name, account = f"channels/{new_id()}", f"accounts/{new_id()}"
+    for event in (lead(leads_events.LeadCreated, f"leads/{new_id()}", name), customer(name, account), order(name, 12)):
+        await marketing.react(event)
+    told_again = customer(name, account).account
+    told_again.owner = "users/chen"
+    await marketing.react(sales_events.AccountUpdated(account=told_again), version=2)
+    for _ in range(2):
+        kept = await marketing.rows(figures.KEPT)
+        assert kept
+        assert kept == await marketing.rows(figures.recounted(COUNTED))
+        await figures.fold_once(marketing.process.context)

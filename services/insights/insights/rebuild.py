@@ -35,17 +35,6 @@ SHADOWED = (spine.inbox, customers, records, timeline, freshness)
 COMPARED = (customers, records, timeline)  # freshness says when events came, which is never twice the same
 UNCOMPARED = frozenset({"epoch"})  # of the messages that came; an outbox only knows its database's present one
 
-# The figures as they are kept, and as they are counted from this copy, in the same form.
-SUMS = names(figures.APART + figures.SUMMED)
-COUNTS = " UNION ALL ".join(counted.counts for counted in COUNTED)
-_APART = names(figures.APART)
-_AS_ROWS = (
-    f"SELECT ROW({_APART}, sum(number), trim_scale(sum(amount)), trim_scale(sum(weighted)))::text AS row"
-    f" FROM ({{}}) part GROUP BY {_APART} HAVING sum(number) <> 0 ORDER BY {_APART}"
-)
-FIGURES_KEPT = _AS_ROWS.format(f"SELECT {SUMS} FROM figures UNION ALL SELECT {SUMS} FROM figure_changes")
-FIGURES_COUNTED = _AS_ROWS.format(COUNTS)
-
 TAKE_IN = (
     "INSERT INTO inbox (event_id, receive_time) SELECT id, now() FROM unnest($1::uuid[]) AS taken(id)"
     " ON CONFLICT DO NOTHING RETURNING event_id"
@@ -153,8 +142,8 @@ class Copy:
             self._lost = unread
             live = {table.name: await self._digest("public", table) for table in COMPARED}
             built = {table.name: await self._digest("pg_temp", table) for table in COMPARED}
-            live["figures"] = await self._hashed(FIGURES_KEPT)
-            built["figures"] = await self._hashed(FIGURES_COUNTED)
+            live["figures"] = await self._hashed(figures.KEPT)
+            built["figures"] = await self._hashed(figures.recounted(COUNTED))
             return insights_pb2.RebuildInsightsResponse(
                 live_digest=_digest_of(live),
                 rebuilt_digest=_digest_of(built),
@@ -187,10 +176,8 @@ class Copy:
             for table in COMPARED:
                 await self._connection.execute(f"DELETE FROM public.{table.name}")
                 await self._connection.execute(_copied(table))
-            await self._connection.execute(figures.HOLD)
-            await self._connection.execute("DELETE FROM figure_changes")
-            await self._connection.execute("DELETE FROM figures")
-            await self._connection.execute(f"INSERT INTO figures ({SUMS}) {COUNTS}")
+            for sql in figures.replaced(COUNTED):
+                await self._connection.execute(sql)
             await self._connection.execute(f"{_copied(spine.inbox)} ON CONFLICT DO NOTHING")
             await self._connection.execute("DELETE FROM public.inbox WHERE event_id = any($1::uuid[])", list(unread))
 

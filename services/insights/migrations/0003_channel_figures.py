@@ -1,8 +1,7 @@
 """What each channel brought, kept instead of counted for every report."""
 
-import sqlalchemy as sa
 from alembic import op
-from chassis.figures import Counted, triggers
+from chassis.figures import Counted, make
 
 revision = "0003"
 down_revision = "0002"
@@ -22,31 +21,4 @@ COUNTED = [
 
 
 def upgrade() -> None:
-    op.create_table(
-        "figures",
-        sa.Column("kind", sa.Text(collation="C"), nullable=False),
-        sa.Column("key", sa.Text(collation="C"), nullable=False),
-        sa.Column("currency", sa.Text(collation="C"), nullable=False),
-        sa.Column("owner", sa.Text(collation="C"), nullable=False),
-        sa.Column("team", sa.Text(collation="C"), nullable=False),
-        sa.Column("number", sa.BigInteger(), nullable=False),
-        sa.Column("amount", sa.Numeric(), nullable=False),
-        sa.Column("weighted", sa.Numeric(), nullable=False),
-        sa.PrimaryKeyConstraint("kind", "key", "currency", "owner", "team"),
-    )
-    op.create_table(
-        "figure_changes",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.Column("kind", sa.Text(collation="C"), nullable=False),
-        sa.Column("key", sa.Text(collation="C"), nullable=False),
-        sa.Column("currency", sa.Text(collation="C"), nullable=False),
-        sa.Column("owner", sa.Text(collation="C"), nullable=False),
-        sa.Column("team", sa.Text(collation="C"), nullable=False),
-        sa.Column("number", sa.BigInteger(), nullable=False),
-        sa.Column("amount", sa.Numeric(), nullable=False),
-        sa.Column("weighted", sa.Numeric(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    for counted in COUNTED:
-        for sql in triggers(counted):
-            op.execute(sql)
+    make(op, COUNTED)

@@ -6,7 +6,7 @@ before this migration belong to whom one of their won deals belongs, until sales
 
 import sqlalchemy as sa
 from alembic import op
-from chassis.figures import Counted, triggers
+from chassis.figures import Counted, make
 
 revision = "0004"
 down_revision = "0003"
@@ -31,31 +31,4 @@ def upgrade() -> None:
         "INSERT INTO known_customers (account, channel, owner, team)"
         " SELECT DISTINCT ON (account) account, channel, owner, team FROM won_deals ORDER BY account, opportunity"
     )
-    op.create_table(
-        "figures",
-        sa.Column("kind", sa.Text(collation="C"), nullable=False),
-        sa.Column("key", sa.Text(collation="C"), nullable=False),
-        sa.Column("currency", sa.Text(collation="C"), nullable=False),
-        sa.Column("owner", sa.Text(collation="C"), nullable=False),
-        sa.Column("team", sa.Text(collation="C"), nullable=False),
-        sa.Column("number", sa.BigInteger(), nullable=False),
-        sa.Column("amount", sa.Numeric(), nullable=False),
-        sa.Column("weighted", sa.Numeric(), nullable=False),
-        sa.PrimaryKeyConstraint("kind", "key", "currency", "owner", "team"),
-    )
-    op.create_table(
-        "figure_changes",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.Column("kind", sa.Text(collation="C"), nullable=False),
-        sa.Column("key", sa.Text(collation="C"), nullable=False),
-        sa.Column("currency", sa.Text(collation="C"), nullable=False),
-        sa.Column("owner", sa.Text(collation="C"), nullable=False),
-        sa.Column("team", sa.Text(collation="C"), nullable=False),
-        sa.Column("number", sa.BigInteger(), nullable=False),
-        sa.Column("amount", sa.Numeric(), nullable=False),
-        sa.Column("weighted", sa.Numeric(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    for counted in COUNTED:
-        for sql in triggers(counted):
-            op.execute(sql)
+    make(op, COUNTED)
