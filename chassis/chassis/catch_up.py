@@ -16,6 +16,7 @@ from chassis import telemetry
 from chassis.errors import DatabaseAway
 from chassis.events import JunkEvent, decode, stream
 from chassis.inbox import Inbox, span
+from chassis.outbox import told
 from chassis.settings import upstream
 from chassis.telemetry import log
 from chassis.work import Context
@@ -36,6 +37,8 @@ class CatchUp:
 
     def __init__(self, inbox: Inbox, context: Context, producer: str, jetstream: JetStreamContext) -> None:
         self._inbox, self._context, self._producer, self._jetstream = inbox, context, producer, jetstream
+        self._is_us = producer == context.service  # a service may listen to itself
+        self._can_be_asked = self._is_us or bool(upstream(producer))
 
     async def run(self) -> None:
         """Returns when nothing is missing. Raises the error tree if the producer cannot be asked: try again later."""
@@ -49,7 +52,7 @@ class CatchUp:
         of them before. What was applied already is not applied again."""
         rows = await self._context.database.fetch(HEARD, [self._producer])
         new = self._inbox.heard(self._producer) - {row["type"] for row in rows}
-        if not new or not upstream(self._producer):
+        if not new or not self._can_be_asked:
             return
         marked = await self._marked()
         after = await self._read_of(new, 0) if history else 0
@@ -69,7 +72,7 @@ class CatchUp:
 
     async def _close_gap(self, marked: int) -> None:
         brings_after = await self._brings_after()
-        if marked >= brings_after or not upstream(self._producer):
+        if marked >= brings_after or not self._can_be_asked:
             return
         log.warning("reading what %s said between %d and %d from itself", self._producer, marked, brings_after)
         while marked < brings_after:
@@ -100,6 +103,8 @@ class CatchUp:
         return max(acknowledged, kept.state.first_seq - 1)
 
     async def _read(self, after: int) -> list[chassis_pb2.Event]:
+        if self._is_us:
+            return await told(self._producer, self._context.database, after, BATCH)
         request = chassis_pb2.ReadEventsRequest(after=after, limit=BATCH)
         answer = await self._context.neighbours.call(
             self._producer, READ, request, chassis_pb2.ReadEventsResponse, deadline_seconds=READ_SECONDS

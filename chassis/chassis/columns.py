@@ -1,5 +1,6 @@
 """Columns that records of every service have in common."""
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -7,6 +8,16 @@ from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 TIME = DateTime(timezone=True)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Fields of lists that stand in another table, in the row of the record's id; only rows of which `where` is true
+    have them. A table says so by `info={"beside": ...}`."""
+
+    table: Table
+    fields: tuple[str, ...]
+    where: str
 
 
 def record_columns(*, slug: bool = False) -> list[Column[Any]]:
@@ -29,6 +40,42 @@ def customer_columns() -> list[Column[Any]]:
         Column("journey_id", UUID(as_uuid=False), info={"filter": True}),
         Column("external_ids", JSONB, nullable=False, info={"filter": True}),
     ]
+
+
+def custom_column() -> Column[Any]:
+    """The values of company-defined fields, see `custom_values`. A migration adds it with `add_custom`."""
+    return Column("custom", JSONB, nullable=False, server_default="{}")
+
+
+def add_custom(op: Any, table: str) -> None:
+    """Gives a table that column, and the triggers that keep its rows of `custom_value`. A row without values pays for
+    a comparison."""
+    op.add_column(table, custom_column())
+    for name, when in (("INSERT", "NEW.custom <> '{}'"), ("UPDATE", "NEW.custom IS DISTINCT FROM OLD.custom")):
+        op.execute(
+            f"CREATE TRIGGER custom_{name.lower()} AFTER {name} ON {table} FOR EACH ROW WHEN ({when})"
+            f" EXECUTE FUNCTION keep_custom_values('{table}')"
+        )
+
+
+def labels_column() -> Column[Any]:
+    """Free marks that lists can be filtered by, see `label_filters`. A migration keeps them with `keep_labels`."""
+    return Column("labels", JSONB, nullable=False, info={"filter": True})
+
+
+def keep_labels(op: Any, table: str) -> None:
+    """Gives a table with a column `labels` the triggers that keep its rows of `label`, and these rows. A record without
+    labels pays for a comparison."""
+    for name, when in (("INSERT", "NEW.labels <> '{}'"), ("UPDATE", "NEW.labels IS DISTINCT FROM OLD.labels")):
+        op.execute(
+            f"CREATE TRIGGER labels_{name.lower()} AFTER {name} ON {table} FOR EACH ROW WHEN ({when})"
+            f" EXECUTE FUNCTION keep_labels('{table}')"
+        )
+    # What is written meanwhile waits for the triggers: none is left out, and none is there twice.
+    op.execute(
+        f"INSERT INTO label (collection, label, record_id, text) SELECT '{table}', one.key, id, one.value"
+        f" FROM {table} CROSS JOIN LATERAL jsonb_each_text(labels) AS one WHERE labels <> '{{}}'"
+    )
 
 
 def enum_column(name: str, kind: type[Enum]) -> Column[Any]:

@@ -15,6 +15,7 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from nats.js.api import ConsumerInfo
 
 from chassis import telemetry
 from chassis.catch_up import CatchUp
@@ -49,12 +50,8 @@ class NeverEnded(Exception):
 class Consumer:
     """Pulls one producer's stream through a durable named after this service."""
 
-    def __init__(
-        self, inbox: Inbox, context: Context, producer: str, client: Client, committed: Callable[[], None]
-    ) -> None:
-        """`committed` is called after each batch: its reactions may have written events."""
-        self._inbox, self._service, self._producer = inbox, context.service, producer
-        self._committed = committed
+    def __init__(self, inbox: Inbox, context: Context, producer: str, client: Client) -> None:
+        self._inbox, self._service, self.producer = inbox, context.service, producer
         self._jetstream: JetStreamContext = client.jetstream()
         self._heard = inbox.heard(producer)
         self._catch_up = CatchUp(inbox, context, producer, self._jetstream)
@@ -71,7 +68,7 @@ class Consumer:
                 if subscription is None:
                     await self._catch_up.run()
                     subscription = await self._jetstream.pull_subscribe_bind(
-                        durable=self._service, stream=stream(self._producer)
+                        durable=self._service, stream=stream(self.producer)
                     )
                     self._heard_until = time.monotonic() + HEAR_SECONDS
                 elif time.monotonic() > self._heard_until:
@@ -82,30 +79,32 @@ class Consumer:
             except (nats.errors.TimeoutError, TimeoutError):
                 continue
             except (nats.errors.Error, nats.js.errors.Error, OSError, CrmError) as away:
-                log.warning("no events from %s: %s", self._producer, away)
+                log.warning("no events from %s: %s", self.producer, away)
                 subscription = None
                 await asyncio.sleep(1)
                 continue
             try:
                 await self._apply_batch(batch)
             except (nats.errors.Error, OSError) as away:
-                log.warning("a batch of %s could not be acknowledged; it comes again: %s", self._producer, away)
-            self._committed()
+                log.warning("a batch of %s could not be acknowledged; it comes again: %s", self.producer, away)
 
     async def in_flight(self, since: str) -> int:
         """How many events may still be applied here of those that were published before the first question with this
         `since`. 1 stands for an unknown number. However many come after, the answer is 0 at last."""
         try:
-            kept = await self._jetstream.stream_info(stream(self._producer))
-            durable = await self._jetstream.consumer_info(stream(self._producer), self._service)
+            kept = await self._jetstream.stream_info(stream(self.producer))
+            durable = await self._jetstream.consumer_info(stream(self.producer), self._service)
         except (nats.errors.Error, nats.js.errors.Error, OSError):
             return 1
         if len(self._asked) >= MOST_ASKED:
             self._asked.clear()
         wanted = self._asked.setdefault(since, kept.state.last_seq)
-        waiting = (durable.num_pending or 0) + (durable.num_ack_pending or 0)
         done = durable.ack_floor.stream_seq if durable.ack_floor else 0
-        return waiting if done < wanted else 0
+        return _not_taken_in(durable) if done < wanted else 0
+
+    async def waiting(self) -> int:
+        """How many events this service has yet to take in, whichever replica does. Raises what NATS raises."""
+        return _not_taken_in(await self._jetstream.consumer_info(stream(self.producer), self._service))
 
     def stop(self) -> None:
         self._stopping = True
@@ -142,13 +141,13 @@ class Consumer:
     def _unheard(self, message: Msg) -> bool:
         """An event of a later release, or one that only a later release of this service reacts to."""
         headers = message.headers or {}
-        whole = is_event(message.subject, self._producer) and is_uuid(headers.get("ce-id", ""))
+        whole = is_event(message.subject, self.producer) and is_uuid(headers.get("ce-id", ""))
         return whole and headers.get("ce-type") == message.subject and message.subject not in self._heard
 
     async def _pass_over(self, messages: list[Msg]) -> None:
         """Left alone, not lost: the producer keeps them, and this database knows that it has not heard them."""
         try:
-            await self._inbox.pass_over(self._producer, {message.subject for message in messages})
+            await self._inbox.pass_over(self.producer, {message.subject for message in messages})
         except DatabaseAway:
             for message in messages:
                 await message.nak(delay=AWAY_SECONDS)
@@ -230,11 +229,15 @@ class Consumer:
     async def _finish(self, message: Msg) -> None:
         """Done with: neither delivered again nor read again by a process that catches up when it begins."""
         try:
-            await self._inbox.mark(self._producer, message.metadata.sequence.stream)
+            await self._inbox.mark(self.producer, message.metadata.sequence.stream)
         except DatabaseAway:
             await message.nak(delay=5)
             return
         await message.term()
+
+
+def _not_taken_in(durable: ConsumerInfo) -> int:
+    return (durable.num_pending or 0) + (durable.num_ack_pending or 0)
 
 
 def _deliveries(message: Msg) -> int:

@@ -6,7 +6,7 @@ request; IMMUTABLE ones only when a record is made.
 
 import typing
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.json_format import MessageToDict, SerializeToJsonError
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -29,6 +30,8 @@ M = TypeVar("M", bound=Message)
 R = TypeVar("R")
 NANOS = Decimal(10) ** 9
 PLACES = Decimal("0.0001")
+STRUCT = "google.protobuf.Struct"
+MOST_STRUCT_BYTES = 262_144  # four times what all values of a record may be: no more is looked through
 
 
 # ---- dataclass → message
@@ -62,6 +65,13 @@ def _writer(kind: type[Any], descriptor: Descriptor) -> Callable[[Any, Message],
 
 def _write_field(item: FieldDescriptor) -> Callable[[Any, Message], None]:
     name = item.name
+    if is_struct(item):
+
+        def write_values(value: Any, message: Message) -> None:
+            if values := getattr(value, name):
+                getattr(message, name).update(values)
+
+        return write_values
     if _is_map(item):
         return lambda value, message: getattr(message, name).update(getattr(value, name))
     if item.is_repeated:
@@ -94,7 +104,7 @@ def _write_field(item: FieldDescriptor) -> Callable[[Any, Message], None]:
 def _scalar_out(item: FieldDescriptor) -> Callable[[Any], Any]:
     if item.enum_type is not None:
         numbers = {entry.name: entry.number for entry in item.enum_type.values}
-        return lambda value: numbers[value.name] if isinstance(value, Enum) else value
+        return lambda value: numbers[value.name] if isinstance(value, Enum) else value or 0
     if item.cpp_type == FieldDescriptor.CPPTYPE_STRING and item.type == FieldDescriptor.TYPE_STRING:
         return lambda value: value or ""
     return lambda value: value
@@ -158,7 +168,7 @@ def apply_mask(record: Record, message: Message, paths: Iterable[str], prefix: s
     hints = _hints(type(record))  # type: ignore[arg-type]
     by_name = message.DESCRIPTOR.fields_by_name
     changed = []
-    for path in dict.fromkeys(paths):
+    for path, keys in _gathered(paths, by_name).items():
         item = by_name.get(path)
         if item is None:
             raise InvalidFields((f"{prefix}{path}", "is not a field that can be updated"))
@@ -167,6 +177,8 @@ def apply_mask(record: Record, message: Message, paths: Iterable[str], prefix: s
         if path not in hints:
             raise InvalidFields((f"{prefix}{path}", "cannot be updated"))
         value = read(message, item, hints[path])
+        if keys is not None:  # some of its values; null, or none, takes one away
+            value = getattr(record, path) | {key: value.get(key) for key in keys}
         if value == getattr(record, path):
             continue
         if _has(item, field_behavior_pb2.IMMUTABLE):
@@ -176,14 +188,32 @@ def apply_mask(record: Record, message: Message, paths: Iterable[str], prefix: s
     return changed
 
 
+def _gathered(paths: Iterable[str], by_name: Mapping[str, FieldDescriptor]) -> dict[str, list[str] | None]:
+    """The paths of a mask, each once: of a company's own fields with those that are named, None for a whole field."""
+    found: dict[str, list[str] | None] = {}
+    for path in dict.fromkeys(paths):
+        name, _, key = path.partition(".")
+        item = by_name.get(name)
+        if not key or item is None or not is_struct(item):
+            found[path] = None
+        elif (keys := found.setdefault(name, [])) is not None:
+            keys.append(key)
+    return found
+
+
 def populated(message: Message) -> list[str]:
-    """The fields that are set: the mask of a gRPC update that gives none."""
-    return [item.name for item, _ in message.ListFields()]
+    """The fields that are set: the mask of a gRPC update that gives none. Of a company's own fields, each that is."""
+    found: list[str] = []
+    for item, value in message.ListFields():
+        found += [f"{item.name}.{key}" for key in sorted(value.fields)] if is_struct(item) else [item.name]
+    return found
 
 
 def read(message: Message, item: FieldDescriptor, hint: Any) -> Any:
     """One field of a message as the dataclass has it."""
     value = getattr(message, item.name)
+    if is_struct(item):
+        return _json(value, item.name)
     if _is_map(item):
         return {_text(key, item.name): _text(entry, item.name) for key, entry in value.items()}
     kind = _inner(hint)
@@ -210,6 +240,15 @@ def _in(value: Any, item: FieldDescriptor, kind: Any) -> Any:
             raise InvalidFields((item.name, f"{entry.name if entry else value} is not one of its values"))
         return kind[entry.name]
     return _text(value, item.name) if isinstance(value, str) else value
+
+
+def _json(value: Message, field_path: str) -> dict[str, Any]:
+    if value.ByteSize() > MOST_STRUCT_BYTES:
+        raise InvalidFields((field_path, "is too long"))
+    try:
+        return MessageToDict(value)
+    except (SerializeToJsonError, ValueError) as wrong:  # gRPC also carries NaN, and values that are nothing at all
+        raise InvalidFields((field_path, "holds what JSON cannot say")) from wrong
 
 
 def moment(value: Timestamp, field_path: str) -> datetime:
@@ -257,6 +296,12 @@ def _inner(hint: Any) -> Any:
     """`X | None` and `list[X]` → `X`."""
     arguments = [item for item in typing.get_args(hint) if item is not type(None)]
     return arguments[0] if arguments else hint
+
+
+@cache
+def is_struct(item: FieldDescriptor) -> bool:
+    """Whether the values of a company's own fields stand in it."""
+    return not item.is_repeated and item.message_type is not None and item.message_type.full_name == STRUCT
 
 
 @cache

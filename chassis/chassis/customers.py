@@ -32,7 +32,7 @@ def refuse_internal(request: Any, resource: str) -> None:
     found = [path for path, item in _set_fields(request, "") if _internal(item)]
     if resource:
         kind = request.DESCRIPTOR.fields_by_name[resource].message_type
-        named = [kind.fields_by_name.get(path) for path in request.update_mask.paths]
+        named = [kind.fields_by_name.get(path.split(".")[0]) for path in request.update_mask.paths]
         found += [f"{resource}.{item.name}" for item in named if item is not None and _internal(item)]
     if found:
         raise InvalidFields(*((path, "is not yours to set") for path in dict.fromkeys(found)))

@@ -16,8 +16,11 @@ from sqlalchemy.sql.expression import BindParameter, ClauseElement
 
 from chassis import pooler
 from chassis.columns import TIME as TIME
+from chassis.columns import Beside as Beside
+from chassis.columns import custom_column as custom_column
 from chassis.columns import customer_columns as customer_columns
 from chassis.columns import enum_column as enum_column
+from chassis.columns import labels_column as labels_column
 from chassis.columns import listed as listed
 from chassis.columns import record_columns as record_columns
 from chassis.errors import DatabaseAway, DatabaseLost, FilterTooBroad, InvalidFields, PoolerBetween

@@ -23,6 +23,7 @@ from chassis.audit import entry
 from chassis.errors import Aborted
 from chassis.events import message_class
 from chassis.identity import Caller
+from chassis.operations import FORGET_RESULTS
 from chassis.personal import Eraser, Kind, kinds
 from chassis.persons import GONE, Person
 from chassis.records import names, sql_type
@@ -59,6 +60,7 @@ FORGET_KEYS = "DELETE FROM external_id WHERE collection = $1::text AND record_id
 # What an erasure passes over: it has ways of its own for these, or they hold nothing that anybody wrote.
 NOT_COPIES = {"outbox", "audit_entry", "audit_seal", "request", "dead_letter", "saga", "epoch", "relay_mark"}
 NOT_COPIES |= {"inbox", "inbox_latest", "inbox_mark", "heard", "external_id", "member", "team", "erasure"}
+NOT_COPIES |= {"calendar", "absence", "timer", "operation", "operation_part", "custom_field", "custom_value", "label"}
 NOT_COPIES |= {"stream_removal", "figures", "figure_changes"}  # figures follow the records that they count
 
 
@@ -108,7 +110,7 @@ class Erasing:
         """With `undone` every batch is rolled back: `counts` and `touched` say what an erasure would do."""
         self._context, self._database, self._caller = context, context.database, caller
         self._erasure, self._person, self._forgetting = erasure, person, forgetting
-        self._eraser = Eraser(context.privacy_key, person)
+        self._eraser = Eraser(context.privacy_key, person, context.custom_fields.impersonal)
         self._undone = undone
         self.counts = dict.fromkeys(ERASED, 0)  # of this run
         self.touched: list[str] = []  # records of others
@@ -134,6 +136,7 @@ class Erasing:
         for table in self._copies():
             changed += await self._each(table, "rows", self._copy(table))
         changed += await self._each(spine.audit_entry, "entries", self._entry)
+        changed += await self._rows(FORGET_RESULTS, "files")
         events = await self._each(spine.outbox, "events", self._event)
         if events and not self._undone:
             await self._database.fetch(REMOVE, [self._erasure, STRAYS, self._erasure])
@@ -231,10 +234,15 @@ class Erasing:
 
     async def _member(self) -> int:
         """The copy of directory's user. Its events would do the same, but bring nothing to a copy of yesterday."""
-        async with self._transaction() as connection:
-            changed = len(await connection.fetch(FORGET_MEMBER, self._person.records))
-            await self._count(connection, "rows", changed)
+        changed = await self._rows(FORGET_MEMBER, "rows", self._person.records)
         self._context.members.forget()
+        return changed
+
+    async def _rows(self, sql: str, counter: str, *arguments: Any) -> int:
+        """One statement, which returns the rows that it changed."""
+        async with self._transaction() as connection:
+            changed = len(await connection.fetch(sql, *arguments))
+            await self._count(connection, counter, changed)
         return changed
 
     async def _event(self, row: asyncpg.Record, connection: asyncpg.Connection) -> bool:

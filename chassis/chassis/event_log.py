@@ -13,10 +13,10 @@ from chassis import telemetry
 from chassis.audit import INSERT as INSERT_ENTRY
 from chassis.audit import entry
 from chassis.errors import FailedPrecondition, RecordNotFound
-from chassis.events import decode, headers
+from chassis.events import decode
 from chassis.filtering import digest, make_token, read_token
 from chassis.inbox import TAKE_IN, Inbox, storable
-from chassis.outbox import READ
+from chassis.outbox import told
 from chassis.spine import DEAD_LETTER
 from chassis.work import Work
 
@@ -56,17 +56,8 @@ class EventLogService:
         self._inbox = inbox
 
     async def ReadEvents(self, request: chassis_pb2.ReadEventsRequest, work: Work) -> chassis_pb2.ReadEventsResponse:
-        database = work.context.database
-        rows = await database.fetch(READ, [request.after, request.limit or 500])
         return chassis_pb2.ReadEventsResponse(
-            events=[
-                chassis_pb2.Event(
-                    position=row["position"],
-                    headers=headers(row, work.context.service, database.epoch),
-                    payload=row["payload"],
-                )
-                for row in rows
-            ]
+            events=await told(work.context.service, work.context.database, request.after, request.limit or 500)
         )
 
     async def ListDeadLetters(

@@ -77,6 +77,7 @@ class Reaction:
     keep: Keep
     run: Callable[..., Any]
     rewrites: bool = False  # runs again for an event that was redacted since: it keeps what the event said
+    among: str = ""  # SQL that chooses the subjects it is for
 
     @property
     def name(self) -> str:
@@ -93,14 +94,19 @@ class Reaction:
         return [f"{prefix}>"] if not self.types else [name for name in self.types if name.startswith(prefix)]
 
 
-def on(*messages: type[Message], keep: Keep, rewrites: bool = False) -> Callable[[Callable[..., Any]], Reaction]:
+def on(
+    *messages: type[Message], keep: Keep, rewrites: bool = False, among: str = ""
+) -> Callable[[Callable[..., Any]], Reaction]:
     """Marks `async def reaction(event_message, work)` as reacting to these event messages; none means all.
+
+    One that has nothing to do with most records says so in SQL: `among` selects, of the subjects `$1::text[]`, those it
+    is for, and is asked once for a run of events in place of a question for each.
 
     One that only writes one statement is a plain `def reaction(event_message, event)` that returns it, or None if there
     is nothing to write. Those of a run of events are written together, so their order must leave no mark."""
 
     def mark(run: Callable[..., Any]) -> Reaction:
-        return Reaction(tuple(message.DESCRIPTOR.full_name for message in messages), keep, run, rewrites)
+        return Reaction(tuple(message.DESCRIPTOR.full_name for message in messages), keep, run, rewrites, among)
 
     return mark
 

@@ -123,6 +123,16 @@ def make(op: Any, counted: Iterable[Counted]) -> None:
             op.execute(sql)
 
 
+def recount(op: Any, counted: Counted) -> None:
+    """In a migration: what is counted already is counted in this way from now on."""
+    op.execute(f"SELECT pg_advisory_xact_lock({LOCK})")  # nobody folds meanwhile
+    op.execute(f"DROP FUNCTION count_{counted.kind}() CASCADE")
+    for table in ("figure_changes", "figures"):
+        op.execute(f"DELETE FROM {table} WHERE kind = '{counted.kind}'")
+    for sql in _triggers(counted):
+        op.execute(sql)
+
+
 def _triggers(counted: Counted) -> list[str]:
     """SQL: changes of the table are counted, and what is in it already."""
     name = f"count_{counted.kind}"

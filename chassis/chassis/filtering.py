@@ -2,9 +2,11 @@
 
     filter     = condition { "AND" condition }
     condition  = field ( "=" | "!=" | "<" | "<=" | ">" | ">=" | ":" ) value
+    field      = word | word "." "quoted text"
     value      = "quoted text" | word | number | true | false
 
 A column can be filtered by when its table says so (`info={"filter": True}`); `:` asks whether a list holds a value.
+Company-defined fields are asked as `custom.{slug}`, see `custom_filters`, labels as `label_filters` says.
 """
 
 import base64
@@ -12,14 +14,17 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Column, Table
 
+from chassis import custom_filters, label_filters
+from chassis.columns import Beside
+from chassis.custom_values import Definition
 from chassis.errors import InvalidFields
 from chassis.records import sql_type
 from chassis.values import is_uuid
@@ -28,6 +33,8 @@ DEFAULT_PAGE, LARGEST_PAGE = 50, 1000
 MOST_CONDITIONS = 20
 LARGEST_AMOUNT = Decimal(10) ** 15  # what numeric(19,4) holds
 TOKEN = re.compile(r'\s*(?:("(?:[^"\\]|\\.)*")|(!=|<=|>=|[=<>:])|([^\s"=<>!:()]+(?::[^\s"=<>!:()]+)*)|(\S))')
+
+Bind = Callable[[Any, str], str]
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,8 @@ def parse(text: str) -> list[Condition]:
     while words:
         if conditions and words.pop(0) != ("word", "AND"):
             raise _wrong("conditions are joined by AND")
+        if len(words) > 1 and words[0][0] == "word" and words[0][1].endswith(".") and words[1][0] == "text":
+            words[:2] = [("word", words[0][1] + words[1][1])]  # labels."company size"
         if len(words) < 3:
             raise _wrong("a condition is a field, an operator and a value")
         (kind, name), (sign, operator), (form, value) = words.pop(0), words.pop(0), words.pop(0)
@@ -79,24 +88,59 @@ def _words(text: str) -> list[tuple[str, str]]:
 
 
 def to_sql(
-    conditions: list[Condition], table: Table, bind: Callable[[Any, str], str], hidden: Collection[str] = ()
+    conditions: list[Condition],
+    table: Table,
+    bind: Bind,
+    hidden: Collection[str] = (),
+    own: Mapping[str, Definition] | None = None,
 ) -> list[str]:
     """The conditions as SQL on `table`. `bind(value, type)` takes a parameter and returns its placeholder. One cannot
-    filter by a `hidden` field: what it answers would tell what the field says."""
+    filter by a `hidden` field: what it answers would tell what the field says. `own`: the company's own fields."""
+    definitions = own or {}
     for condition in conditions:
-        if condition.field in hidden:
+        if condition.field.split(".")[0] in hidden:
             raise _wrong(f"cannot filter by {condition.field!r}")
-    return [_condition(condition, table, bind) for condition in conditions]
+    if "custom" in table.columns:
+        custom_filters.check_alone(conditions, definitions)
+    return [_condition(condition, table, bind, definitions) for condition in conditions]
 
 
-def _condition(condition: Condition, table: Table, bind: Callable[[Any, str], str]) -> str:
+def filters_by(table: Table, name: str) -> bool:
+    """Whether lists of the table can be filtered by its column `name`."""
+    return name in table.columns and bool(table.columns[name].info.get("filter"))
+
+
+def _condition(condition: Condition, table: Table, bind: Bind, own: Mapping[str, Definition]) -> str:
+    if "custom" in table.columns and (definition := custom_filters.definition_of(condition, own)):
+        return custom_filters.to_sql(condition, definition, table.info["collection"], bind)
+    if label_filters.is_asked(condition) and filters_by(table, label_filters.LABELS):
+        return label_filters.to_sql(condition, table.info["collection"], bind)
+    beside: Beside | None = table.info.get("beside")
+    if beside and condition.field in beside.fields:
+        return _found_beside(condition, beside, bind)
     column = table.columns.get(condition.field)
-    if column is None or not column.info.get("filter"):
-        known = ", ".join(name for name, entry in table.columns.items() if entry.info.get("filter"))
+    if column is None or not filters_by(table, condition.field):
+        names = [one.name for one in table.columns if one.info.get("filter")]
+        known = ", ".join([*names, *(beside.fields if beside else ())])
         raise _wrong(f"cannot filter by {condition.field!r}; fields: {known or 'none'}")
-    cast = sql_type(column)
     if condition.field == "external_ids":
         return _external_id(condition, table, bind)
+    return _compared(condition, column, bind)
+
+
+def _found_beside(condition: Condition, beside: Beside, bind: Bind) -> str:
+    column = beside.table.columns[condition.field]
+    tests = [beside.where, _compared(condition, column, bind)]
+    # A range is given both its ends: one that is open Postgres takes for a third of all rows when it plans without
+    # knowing the values.
+    if ends := column.info.get("between"):
+        tests += [f"{column.name} >= {ends[0]}"] if condition.operator in ("<", "<=") else []
+        tests += [f"{column.name} <= {ends[1]}"] if condition.operator in (">", ">=") else []
+    return f"id IN (SELECT id FROM {beside.table.name} WHERE {' AND '.join(tests)})"
+
+
+def _compared(condition: Condition, column: Column[Any], bind: Bind) -> str:
+    cast = sql_type(column)
     if cast == "JSONB":
         if condition.operator != ":":
             raise _wrong(f"{condition.field} is a list; ask with ':'")
@@ -109,7 +153,7 @@ def _condition(condition: Condition, table: Table, bind: Callable[[Any, str], st
     return f"{column.name} {condition.operator} {bind(_typed(condition, cast), cast)}"
 
 
-def _external_id(condition: Condition, table: Table, bind: Callable[[Any, str], str]) -> str:
+def _external_id(condition: Condition, table: Table, bind: Bind) -> str:
     """`external_ids : "system/kind/id"`, by the index that also keeps them unique."""
     parts = condition.value.split("/", 2)
     if condition.operator != ":" or len(parts) != 3:
@@ -168,14 +212,21 @@ def make_token(key: bytes, last: str, bound_to: str) -> str:
 
 def read_token(key: bytes, token: str, bound_to: str) -> str:
     """The last key of the page before; InvalidFields for a token that is not ours or of another list."""
-    try:
-        body = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)[12:]
-        last, bound = body.decode().rsplit("\n", 1)
-    except ValueError as wrong:
-        raise InvalidFields(("page_token", "is not a page token")) from wrong
-    # The text, not the bytes: base64 has several spellings of the same bytes, and ours is one.
-    if not hmac.compare_digest(token, make_token(key, last, bound)):
-        raise InvalidFields(("page_token", "is not a page token"))
+    last, bound = open_token(key, token, "page_token")
     if bound != bound_to:
         raise InvalidFields(("page_token", "belongs to another filter or another caller"))
     return last
+
+
+def open_token(key: bytes, token: str, field_path: str) -> tuple[str, str]:
+    """What a token says, and what it is bound to; InvalidFields for one that is not ours."""
+    wrong = InvalidFields((field_path, f"is not a {field_path.replace('_', ' ')}"))
+    try:
+        body = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)[12:]
+        last, bound = body.decode().rsplit("\n", 1)
+    except ValueError as unreadable:
+        raise wrong from unreadable
+    # The text, not the bytes: base64 has several spellings of the same bytes, and ours is one.
+    if not hmac.compare_digest(token, make_token(key, last, bound)):
+        raise wrong
+    return last, bound

@@ -110,14 +110,17 @@ class Inbox:
             redacted = [replace(event, again=True) for event in events if event.erasure and event.id not in known]
             run = [*fresh, *redacted]
             newest = await self._newest(connection, run)
-            notes = Notes(connection)
+            concerned = await self._concerned(connection, run)
+            notes, tells = Notes(connection), False
             for event in run:
                 with span(event) if len(events) > 1 else nullcontext():
-                    await self._react(event, newest, notes)
+                    tells |= await self._react(event, newest, concerned, notes)
             await notes.write()
             last = max(events, key=lambda event: event.position)
             if last.position:
                 await self.mark(last.service, last.position, connection)
+        if tells:
+            self._context.told()
         return len(fresh)
 
     async def mark(self, producer: str, position: int, on: asyncpg.Connection | None = None) -> None:
@@ -182,12 +185,31 @@ class Inbox:
         rows = await connection.fetch(NEWER, names, subjects, epochs, versions)
         return {(reaction, told[reaction, subject].id) for reaction, subject in rows}
 
+    async def _concerned(self, connection: asyncpg.Connection, run: Sequence[Event]) -> set[tuple[str, str]]:
+        """Of reactions that choose their subjects: with which of the run's (by reaction and subject) each is to run."""
+        chosen: dict[Reaction, set[str]] = {}
+        for event in run:
+            for reaction in self._due(event):
+                if reaction.among:
+                    chosen.setdefault(reaction, set()).add(event.subject)
+        return {
+            (reaction.name, row[0])
+            for reaction, subjects in chosen.items()
+            for row in await connection.fetch(reaction.among, sorted(subjects))
+        }
+
     def _due(self, event: Event) -> list[Reaction]:
         return [reaction for reaction in self.reacting(event.type) if reaction.rewrites or not event.again]
 
-    async def _react(self, event: Event, newest: set[tuple[str, str]], notes: "Notes") -> None:
+    async def _react(
+        self, event: Event, newest: set[tuple[str, str]], concerned: set[tuple[str, str]], notes: "Notes"
+    ) -> bool:
+        """Whether events were told."""
+        tells = False
         for reaction in self._due(event):
             if reaction.keep is Keep.LATEST and (reaction.name, event.id) not in newest:
+                continue
+            if reaction.among and (reaction.name, event.subject) not in concerned:
                 continue
             if reaction.notes:
                 notes.take(reaction.run(event.message, event))
@@ -198,6 +220,8 @@ class Inbox:
             await reaction.run(event.message, work)
             work.prepare()
             await work.commit()
+            tells |= work.tells
+        return tells
 
 
 class Notes:

@@ -5,6 +5,7 @@ event lag and a second.
 """
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,16 +30,22 @@ BY_NAME = f"SELECT {COLUMNS} FROM member WHERE name = $1::text"
 ACTIVE_IN_TEAM = (
     f"SELECT {COLUMNS} FROM member WHERE team = $1::text AND active AND name LIKE 'users/%' ORDER BY name LIMIT 1000"
 )
+SOME = (
+    f"SELECT {COLUMNS} FROM member WHERE name LIKE 'users/%' AND (team = any($1::text[]) OR name = any($2::text[]))"
+    " ORDER BY name LIMIT 5000"
+)
 TEAMS = "SELECT name, parent FROM team"
 PUT_MEMBER = (
-    f"INSERT INTO member ({COLUMNS})"
-    " VALUES ($1::text, $2::text, $3::text, $4::text, $5::jsonb, $6::boolean, $7::text)"
+    f"INSERT INTO member ({COLUMNS}, calendar)"
+    " VALUES ($1::text, $2::text, $3::text, $4::text, $5::jsonb, $6::boolean, $7::text, $8::text)"
     " ON CONFLICT (name) DO UPDATE SET subject = excluded.subject, display_name = excluded.display_name,"
-    " team = excluded.team, roles = excluded.roles, active = excluded.active, account = excluded.account"
+    " team = excluded.team, roles = excluded.roles, active = excluded.active, account = excluded.account,"
+    " calendar = excluded.calendar"
 )
 PUT_TEAM = (
-    "INSERT INTO team (name, display_name, parent) VALUES ($1::text, $2::text, $3::text)"
-    " ON CONFLICT (name) DO UPDATE SET display_name = excluded.display_name, parent = excluded.parent"
+    "INSERT INTO team (name, display_name, parent, calendar) VALUES ($1::text, $2::text, $3::text, $4::text)"
+    " ON CONFLICT (name) DO UPDATE SET display_name = excluded.display_name, parent = excluded.parent,"
+    " calendar = excluded.calendar"
 )
 
 
@@ -85,6 +92,11 @@ class Members:
             )
         return await self._behalf(caller, acting_for) if acting_for else caller
 
+    async def again(self, name: str, actor: str) -> Caller:
+        """Who called earlier by that name for `actor`, with the rights they have now."""
+        member = await self.named(name)
+        return await self.caller(member.subject if member else name, "" if actor == name else actor)
+
     @property
     def bootstrap(self) -> str:
         """The token subject that is administrator by a setting, whatever directory says."""
@@ -97,6 +109,10 @@ class Members:
     async def active_in_team(self, team: str) -> list[Member]:
         """The active people of a team in the order of their names."""
         return [_member(row) for row in await self._database.fetch(ACTIVE_IN_TEAM, [team])]
+
+    async def people(self, teams: Collection[str], names: Collection[str]) -> list[Member]:
+        """The people of these teams and those of these names, active or not, in the order of their names."""
+        return [_member(row) for row in await self._database.fetch(SOME, [sorted(teams), sorted(names)])]
 
     async def _behalf(self, caller: Caller, acting_for: str) -> Caller:
         if not caller.may("act_for"):
@@ -189,16 +205,19 @@ async def know_system(event: directory_events.ServiceAccountUpdated, work: Work)
 
 @on(directory_events.TeamCreated, directory_events.TeamUpdated, keep=latest)
 async def know_team(event: directory_events.TeamUpdated, work: Work) -> None:
-    await work.execute(PUT_TEAM, event.team.name, event.team.display_name, event.team.parent)
+    team = event.team
+    await work.execute(PUT_TEAM, team.name, team.display_name, team.parent, team.calendar)
     work.members.forget()
+    work.calendars.forget()
 
 
 async def _put(who: directory_pb2.User | directory_pb2.ServiceAccount, active: bool, work: Work) -> None:
     roles = msgspec.json.encode(list(who.roles)).decode()
     subject = who.subject or who.name
-    account = who.account if isinstance(who, directory_pb2.User) else ""
-    await work.execute(PUT_MEMBER, who.name, subject, who.display_name, who.team, roles, active, account)
+    account, calendar = (who.account, who.calendar) if isinstance(who, directory_pb2.User) else ("", "")
+    await work.execute(PUT_MEMBER, who.name, subject, who.display_name, who.team, roles, active, account, calendar)
     work.members.forget()
+    work.calendars.forget()
 
 
 REACTIONS = (know_person, know_system, know_team)

@@ -6,9 +6,11 @@ published to and how far: if NATS came back with an empty folder, or an older on
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 import nats.errors
 import nats.js.errors
+from crm.chassis.v1 import chassis_pb2
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
@@ -23,6 +25,9 @@ from chassis.telemetry import log
 
 BATCH = 500
 POLL_SECONDS = 1.0
+# Between two batches. An event that comes while nothing else happens is not held up by it; under load, a few more go
+# together, here and in each transaction of those who listen.
+PAUSE_SECONDS = 0.005
 ACK_SECONDS = 5.0
 TURN_SECONDS = 0.01  # after another had the turn; it may have looked before our rows were committed
 REMOVE_SECONDS = 0.5  # how often it is looked for messages to be removed
@@ -47,7 +52,21 @@ AT = "SELECT id::text FROM outbox WHERE position = $1::bigint"
 FORGET = "UPDATE outbox SET position = NULL WHERE position > $1::bigint"
 RESET_MARK = "UPDATE relay_mark SET created = $2::text, last_position = $3::bigint WHERE stream = $1::text"
 WAITING = "SELECT count(*) AS waiting FROM (SELECT 1 FROM outbox WHERE position IS NULL LIMIT 10000) rows"
+OLDEST = (
+    "SELECT extract(epoch FROM now() - record_time)::float8 AS age FROM outbox"
+    " WHERE position IS NULL ORDER BY id LIMIT 1"
+)
 READ = f"SELECT {OUTBOX} FROM outbox WHERE position > $1::bigint ORDER BY position LIMIT $2::bigint"
+
+
+async def told(service: str, database: Database, after: int, limit: int) -> list[chassis_pb2.Event]:
+    """What this service published after a position, in order."""
+    return [
+        chassis_pb2.Event(
+            position=row["position"], headers=headers(row, service, database.epoch), payload=row["payload"]
+        )
+        for row in await database.fetch(READ, [after, limit])
+    ]
 
 
 class StreamRolledBack(Exception):
@@ -60,8 +79,11 @@ AWAY = (OSError, TimeoutError, nats.errors.Error, DatabaseAway, StreamRolledBack
 class Relay:
     """Runs inside the service process. `wake()` after each commit; polling is only the fallback."""
 
-    def __init__(self, service: str, database: Database, client: Client) -> None:
-        self._service, self._database, self._client = service, database, client
+    def __init__(
+        self, service: str, database: Database, client: Client, published: Callable[[], None] = lambda: None
+    ) -> None:
+        """`published` is called when something was."""
+        self._service, self._database, self._client, self._told = service, database, client, published
         self._jetstream: JetStreamContext = client.jetstream(timeout=ACK_SECONDS, publish_async_max_pending=BATCH * 2)
         self._removals, self._removed_until = Removals(service, database, self._jetstream), 0.0
         self._wakeup = asyncio.Event()
@@ -69,6 +91,7 @@ class Relay:
         self._created = ""
         self._renumbered = False
         self._stopping = False
+        self.looked = self.published = 0  # how often for events, and how many were published
 
     def wake(self) -> None:
         self._wakeup.set()
@@ -76,6 +99,7 @@ class Relay:
     async def run(self) -> None:
         """Publishes until stopped; waits and goes on when the database or NATS is away."""
         while not self._stopping:
+            self.looked += 1
             try:
                 moved = await self._publish_batch()
                 if moved is None:
@@ -91,6 +115,7 @@ class Relay:
                 moved = 0
                 await asyncio.sleep(0.2)
             if moved < BATCH and not self._stopping:
+                await asyncio.sleep(PAUSE_SECONDS)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wakeup.wait(), POLL_SECONDS)
                 self._wakeup.clear()
@@ -103,6 +128,11 @@ class Relay:
     async def waiting(self) -> int:
         """How many rows are not published yet, counted up to 10,000."""
         return int((await self._database.fetch(WAITING, []))[0]["waiting"])
+
+    async def oldest_seconds(self) -> float:
+        """How long the first of them has waited; 0 if none does."""
+        rows = await self._database.fetch(OLDEST, [])
+        return float(rows[0]["age"]) if rows else 0.0
 
     async def _publish_batch(self) -> int | None:
         """How many were published; None if another process has the turn."""
@@ -131,6 +161,8 @@ class Relay:
                 self._renumbered = True
                 raise StreamRolledBack(f"the stream gave number {min(new)} a second time")
             await seal_rows(connection, EVENT, rows)
+        self.published += len(rows)
+        self._told()
         return len(rows)
 
     async def _remove_erased(self) -> None:

@@ -5,7 +5,7 @@ what is about the person alone loses every field marked personal; in everything 
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import copy
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
@@ -79,10 +79,17 @@ def kinds(service: str, mappers: Mapping[type[Record], Mapper]) -> list[Kind]:
     return found
 
 
+def _none(_: str) -> Collection[str]:
+    return ()
+
+
 class Eraser:
     """Takes a person out of messages, records and values."""
 
-    def __init__(self, key: bytes, person: Person) -> None:
+    def __init__(self, key: bytes, person: Person, impersonal: Callable[[str], Collection[str]] = _none) -> None:
+        """`impersonal`: by collection, the slugs of company-defined fields that say nothing about a person. What stands
+        under any other is the person's own."""
+        self._impersonal = impersonal
         self._own, self._retained = set(person.records), set(person.retained)
         self._recogniser = Recogniser(key, person.marks)
 
@@ -103,6 +110,8 @@ class Eraser:
         for item, value in message.ListFields():
             if own and is_personal(item):
                 blank(message, item)
+            elif own and convert.is_struct(item):
+                self._redact_custom(message, item)
             elif item.message_type is not None and item.message_type.GetOptions().map_entry:
                 self._redact_map(value, item, own)
             elif item.message_type is not None and item.is_repeated:
@@ -115,6 +124,14 @@ class Eraser:
                 value[:] = [self.text(one) for one in value]
             else:
                 setattr(message, item.name, self.text(value))
+
+    def _redact_custom(self, message: Message, item: FieldDescriptor) -> None:
+        values = getattr(message, item.name)
+        for slug in set(values.fields) - set(self._impersonal(getattr(message, "name", "").split("/")[0])):
+            del values.fields[slug]
+        self._redact(values, own=False)
+        if not values.fields:
+            message.ClearField(item.name)
 
     def _redact_map(self, value: Any, item: FieldDescriptor, own: bool) -> None:
         of_messages = item.message_type.fields_by_name["value"].message_type is not None
@@ -164,6 +181,9 @@ class Eraser:
             value = getattr(record, item.name)
             if item.name in blanked:
                 setattr(record, item.name, nothing(blanked[item.name], value))
+            elif own and item.name == "custom":
+                kept = self._impersonal(record.collection)
+                record.custom = {slug: self.value(one) for slug, one in value.items() if slug in kept}  # type: ignore[attr-defined]
             elif item.name not in ("id", "owner", "team", "journey_id"):
                 if kind.is_person and not own and isinstance(value, str) and self._recogniser.is_one(value):
                     continue

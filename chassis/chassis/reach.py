@@ -14,7 +14,7 @@ READ_BY = {
         *("leads", "accounts", "opportunities", "orders", "activities"),
         *("contracts", "entitlements", "cases", "customers"),
     )
-} | {"contacts": "accounts.read", "touches": "marketing.read"}
+} | {"contacts": "accounts.read", "touches": "marketing.read", "productFeedbacks": "feedback.read"}
 
 
 def within(caller: Caller, reach: Reach, mapper: Mapper, record: Any) -> bool:

@@ -39,8 +39,8 @@ class Mapper:
 
     def __init__(self, kind: type[Record], table: Table) -> None:
         self.kind, self.table = kind, table
-        hints = typing.get_type_hints(kind)
-        stored = [_field(item.name, hints[item.name], table) for item in fields(kind)]
+        self.hints = typing.get_type_hints(kind)
+        stored = [_field(item.name, self.hints[item.name], table) for item in fields(kind)]
         self.columns = [column for item in stored for column in item.columns]
         # A list of a hundred records is a few thousand values: most are copied without a call for each.
         self._values = attrgetter(*(item.name for item in stored for _ in item.columns))
@@ -51,7 +51,8 @@ class Mapper:
             (self.columns.index(item.columns[0]), len(item.columns), item.load) for item in stored if item.load
         ]
         self._names = [item.name for item in stored]
-        self._firsts = itemgetter(*(self.columns.index(item.columns[0]) for item in stored))
+        self._positions = {item.name: self.columns.index(item.columns[0]) for item in stored}
+        self._firsts = itemgetter(*self._positions.values())
         unmapped = {column.name for column in table.columns} - set(self.columns)
         if unmapped:
             raise TypeError(f"{table.name}: no field of {kind.__name__} fills {sorted(unmapped)}")
@@ -74,6 +75,10 @@ class Mapper:
         if sees is None or any(getattr(record, name).name != value for name, value in sees.items()):
             return ""
         return str(record.name if self.kind.collection == "accounts" else record.account)
+
+    def position(self, field_name: str) -> int | None:
+        """Where in a row a field's first column stands; None if the record has no such field."""
+        return self._positions.get(field_name)
 
     def load(self, row: Mapping[str, Any]) -> Record:
         values = list(self._row(row))

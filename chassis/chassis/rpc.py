@@ -18,6 +18,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from chassis import convert, telemetry
+from chassis.answers import as_message, as_text_page, serialised
 from chassis.customers import internal_fields, redact, refuse_internal
 from chassis.errors import (
     Aborted,
@@ -38,7 +39,9 @@ from chassis.statuses import to_status
 from chassis.telemetry import log
 from chassis.tokens import TokenRefused, Tokens
 from chassis.values import Record, utc_now
-from chassis.volume import Volume
+from chassis.volume import Volume, records_in
+from chassis.watch_calls import WatchCalls
+from chassis.wire import JSON_PAGE
 from chassis.work import Context, Page, RequestId, RequestTaken, Work
 from chassis.writing import LostRace
 
@@ -51,7 +54,7 @@ SAGA_SPARE_SECONDS = 0.5  # kept back to read the record again after waiting for
 # sends fewer by itself; this bounds memory when many gateways, sagas and neighbours come at once.
 MOST_CALLS = 256
 RACES = 3
-ANONYMOUS = "anonymous"  # who shows a token that cannot be believed, whatever it says
+ANONYMOUS = "anonymous"  # who is asked for no token, or shows one that cannot be believed, whatever it says
 MOST_SOURCE = 300  # characters of where a call came from
 
 ANSWERED = "SELECT digest, answer, subject FROM request WHERE caller = $1::text AND method = $2::text AND id = $3::uuid"
@@ -72,12 +75,14 @@ class Method:
     path: str
     permission: str
     internal: bool
+    anonymous: bool
     request: type[Message]
     answer: type[Message]
     handler: Callable[[Any, Work], Any]
     has_request_id: bool
     resource_field: str  # of an Update request; else empty
     internal_fields: frozenset[str]  # what people of a customer do not see of the answer
+    streams: bool  # many answers
 
     @classmethod
     def read(cls, descriptor: MethodDescriptor, service: ServiceDescriptor, servicer: object) -> "Method":
@@ -87,12 +92,14 @@ class Method:
             path=f"{service.full_name}/{descriptor.name}",
             permission=options.Extensions[options_pb2.permission],
             internal=options.Extensions[options_pb2.internal],
+            anonymous=options.Extensions[options_pb2.anonymous],
             request=convert.message_class(descriptor.input_type),
             answer=convert.message_class(descriptor.output_type),
             handler=getattr(servicer, descriptor.name),
             has_request_id="request_id" in names,
             resource_field=names[0] if "update_mask" in names else "",
             internal_fields=internal_fields(descriptor.output_type),
+            streams=descriptor.server_streaming,
         )
 
 
@@ -124,26 +131,28 @@ class Edge:
         context: Context,
         tokens: Tokens,
         sagas: Sagas,
-        committed: Callable[[], None],
         methods: Sequence[Method],
         volume: Volume,
     ) -> None:
-        self._context, self._tokens, self._sagas, self._committed = context, tokens, sagas, committed
+        self.context, self.tokens, self._sagas = context, tokens, sagas
         self._methods, self.volume = methods, volume
         self.calls: dict[tuple[str, str], int] = {}  # (method, code) → how often, for /metrics
         self.under_way = 0
+        self.watches = WatchCalls(self)
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
         by_service: dict[str, dict[str, grpc.RpcMethodHandler]] = {}
         for method in self._methods:
             service, name = method.path.split("/")
-            by_service.setdefault(service, {})[name] = grpc.unary_unary_rpc_method_handler(
-                self._serve(method), None, method.answer.SerializeToString
+            by_service.setdefault(service, {})[name] = (
+                grpc.unary_stream_rpc_method_handler(self.watches.serve(method))
+                if method.streams
+                else grpc.unary_unary_rpc_method_handler(self._serve(method), None, serialised)
             )
         return [grpc.method_handlers_generic_handler(service, table) for service, table in by_service.items()]
 
     def _serve(self, method: Method) -> Callable[[bytes, grpc.aio.ServicerContext], Any]:
-        async def serve(request: bytes, call: grpc.aio.ServicerContext) -> Message:
+        async def serve(request: bytes, call: grpc.aio.ServicerContext) -> Message | bytes:
             metadata = dict(call.invocation_metadata() or ())
             began = time.perf_counter()
             code = "OK"
@@ -153,8 +162,7 @@ class Edge:
                 try:
                     if self.under_way > MOST_CALLS:
                         raise TooBusy()
-                    source = f"{metadata.get('crm-source', '')} {call.peer()}".strip()[:MOST_SOURCE]
-                    return await self._in_time(method, request, metadata, source, call.time_remaining())
+                    return await self._in_time(method, request, metadata, source_of(call), call.time_remaining())
                 except CrmError as error:
                     code = error.code
                     telemetry.mark(reason=error.reason)
@@ -181,7 +189,7 @@ class Edge:
 
     async def _in_time(
         self, method: Method, request: bytes, metadata: dict[str, Any], source: str, asked: float | None
-    ) -> Message:
+    ) -> Message | bytes:
         longest = LONGEST_INTERNAL_SECONDS if method.internal else LONGEST_SECONDS
         seconds = min(DEFAULT_SECONDS if asked is None else asked, longest)
         if seconds < SHORTEST_SECONDS:
@@ -189,44 +197,49 @@ class Edge:
         until = asyncio.get_running_loop().time() + seconds - SPARE_SECONDS
         try:
             async with asyncio.timeout_at(until):
-                caller = await self._caller(method, metadata, source)
+                caller = await self.caller(method, metadata, source)
                 try:
-                    return await self._answer(method, _parsed(method, request), caller, until)
+                    as_text = metadata.get(JSON_PAGE[0]) == JSON_PAGE[1]
+                    return await self._answer(method, parsed(method, request), caller, until, as_text)
                 except PermissionDenied as refused:
-                    self._context.audit.refused(caller, method.path, refused.metadata.get("name", ""), refused.reason)
+                    self.context.audit.refused(caller, method.path, refused.metadata.get("name", ""), refused.reason)
                     raise
         except TimeoutError as late:
             raise CallTooLate(method=method.path, seconds=round(seconds, 3)) from late
 
-    async def _caller(self, method: Method, metadata: dict[str, Any], source: str) -> Caller:
+    async def caller(self, method: Method, metadata: dict[str, Any], source: str) -> Caller:
+        if method.anonymous:  # whoever they are: a token, if they show one, is not looked at
+            return Caller(ANONYMOUS, ANONYMOUS, source=source)
         try:
-            subject = await self._tokens.subject(str(metadata.get("authorization", "")))
+            subject = await self.tokens.subject(str(metadata.get("authorization", "")))
         except TokenRefused as refused:
             if refused.why != "missing":  # who shows none pretends nothing
                 nobody = Caller(ANONYMOUS, ANONYMOUS, source=source)
-                self._context.audit.refused(nobody, method.path, "", refused.reason, why=refused.why)
+                self.context.audit.refused(nobody, method.path, "", refused.reason, why=refused.why)
             raise
         try:
-            caller = await self._context.members.caller(subject, str(metadata.get("crm-actor", "")))
+            caller = await self.context.members.caller(subject, str(metadata.get("crm-actor", "")))
         except (Unauthenticated, PermissionDenied) as refused:
-            self._context.audit.refused(Caller(subject, subject, source=source), method.path, "", refused.reason)
+            self.context.audit.refused(Caller(subject, subject, source=source), method.path, "", refused.reason)
             raise
         telemetry.mark(actor=caller.actor)
         return replace(caller, source=source)
 
-    async def _answer(self, method: Method, request: Message, caller: Caller, until: float) -> Message:
-        reach = caller.reach(method.permission)
+    async def _answer(
+        self, method: Method, request: Message, caller: Caller, until: float, as_text: bool
+    ) -> Message | bytes:
+        reach = Reach.ALL if method.anonymous else caller.reach(method.permission)
         self.volume.check(caller, method.path, method.permission)
         customer = reach is Reach.CUSTOMER
         if customer:
             refuse_internal(request, method.resource_field)
-        self._validate(method, request)
+        self.validate(method, request)
         request_id = self._request_id(method, request, caller)
         started = utc_now()
         try:
             for _ in range(RACES):
                 work = Work(
-                    self._context,
+                    self.context,
                     caller,
                     reach=reach,
                     operation=method.path,
@@ -235,7 +248,7 @@ class Edge:
                     hidden=method.internal_fields if customer else frozenset(),
                 )
                 try:
-                    answer = await self._once(method, request, work)
+                    answer = await self._once(method, request, work, as_text)
                     break
                 except LostRace:
                     if _etag(method, request):
@@ -257,15 +270,21 @@ class Edge:
             telemetry.mark(journey=journey)
         return answer
 
-    async def _once(self, method: Method, request: Message, work: Work) -> Message:
+    async def _once(self, method: Method, request: Message, work: Work, as_text: bool) -> Message | bytes:
         result = await method.handler(request, work)
         work.prepare()
-        answer = _message(result, method.answer)
-        if work.reach is Reach.CUSTOMER:
-            redact(answer)
-        await work.commit(answer.SerializeToString() if work.request_id else None)
-        self.volume.took(work.caller, method.path, answer, work.taken)
-        self._committed()
+        answer: Any = None
+        if as_text and isinstance(result, Page) and work.reach is not Reach.CUSTOMER:
+            answer = as_text_page(result, method.answer)
+        if answer is None:
+            answer = as_message(result, method.answer)
+            if work.reach is Reach.CUSTOMER:
+                redact(answer)
+        await work.commit(serialised(answer) if work.request_id else None)
+        records = len(result.rows) if isinstance(result, Page) else records_in(method.path, answer)
+        self.volume.took(work.caller, method.path, work.taken or records)
+        if work.tells:
+            self.context.told()
         return answer
 
     async def _after_saga(self, method: Method, work: Work, until: float) -> Message:
@@ -283,8 +302,8 @@ class Edge:
 
     async def _read_again(self, method: Method, name: str, caller: Caller, reach: Reach) -> Message:
         collection = name.split("/")[0]
-        kind: type[Record] = next(kind for kind in self._context.mappers if kind.collection == collection)
-        work = Work(self._context, caller, reach=reach, operation=method.path)
+        kind: type[Record] = next(kind for kind in self.context.mappers if kind.collection == collection)
+        work = Work(self.context, caller, reach=reach, operation=method.path)
         answer = convert.to_message(await work.get(kind, name), method.answer)
         if reach is Reach.CUSTOMER:
             redact(answer)
@@ -293,7 +312,7 @@ class Edge:
     async def _answered(self, method: Method, request_id: RequestId, caller: Caller, reach: Reach) -> Message | None:
         """What this request id was answered before; RequestIdReused if that was another request."""
         key = [request_id.caller, request_id.method, request_id.id]
-        rows = await self._context.database.fetch(ANSWERED, key)
+        rows = await self.context.database.fetch(ANSWERED, key)
         if not rows:
             return None
         if rows[0]["digest"] != request_id.digest:
@@ -302,7 +321,7 @@ class Edge:
             return await self._read_again(method, rows[0]["subject"], caller, reach)
         return method.answer.FromString(rows[0]["answer"])
 
-    def _validate(self, method: Method, request: Message) -> None:
+    def validate(self, method: Method, request: Message) -> None:
         found = violations(request)
         if found and method.resource_field:
             found = _within_mask(found, request, method.resource_field)
@@ -332,7 +351,13 @@ def _parent(path: str) -> str:
     return ".".join(path.split("[")[0].split(".")[:2])
 
 
-def _parsed(method: Method, request: bytes) -> Message:
+def source_of(call: grpc.aio.ServicerContext) -> str:
+    """From where a call came."""
+    passed_on = dict(call.invocation_metadata() or ()).get("crm-source", "")
+    return f"{passed_on} {call.peer()}".strip()[:MOST_SOURCE]
+
+
+def parsed(method: Method, request: bytes) -> Message:
     try:
         return method.request.FromString(request)
     except DecodeError as wrong:
@@ -342,16 +367,3 @@ def _parsed(method: Method, request: bytes) -> Message:
 def _etag(method: Method, request: Any) -> str:
     target = getattr(request, method.resource_field) if method.resource_field else request
     return getattr(target, "etag", "")
-
-
-def _message(result: Any, kind: type[Message]) -> Message:
-    """A handler's result as the answer of its method."""
-    if isinstance(result, Message):
-        return result
-    if isinstance(result, Page):
-        answer: Any = kind(next_page_token=result.next_page_token)
-        repeated = next(item for item in kind.DESCRIPTOR.fields if item.is_repeated)
-        one = convert.message_class(repeated.message_type)
-        getattr(answer, repeated.name).extend(convert.to_message(record, one) for record in result.records)
-        return answer
-    return convert.to_message(result, kind)

@@ -5,7 +5,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from chassis import telemetry
+from chassis import telemetry, tls
 from chassis.credentials import Credentials
 from chassis.errors import ServiceAway, ServiceMistrusted
 from chassis.settings import package, upstream
@@ -67,7 +67,7 @@ class Neighbours:
             target = upstream(service) or self._own.get(service, "")
             if not target:
                 raise ServiceAway(service=service)
-            self._channels[service] = grpc.aio.insecure_channel(target, options=OPTIONS)
+            self._channels[service] = tls.channel(target, OPTIONS)
         return self._channels[service]
 
     async def close(self) -> None:

@@ -88,10 +88,8 @@ class Asking:
 class Sagas:
     """Runs sagas: at once after the commit that began them, and whenever one is found due."""
 
-    def __init__(
-        self, context: Context, kinds: list[Saga], neighbours: Neighbours, committed: Callable[[], None]
-    ) -> None:
-        self._context, self._neighbours, self._committed = context, neighbours, committed
+    def __init__(self, context: Context, kinds: list[Saga], neighbours: Neighbours) -> None:
+        self._context, self._neighbours = context, neighbours
         self._kinds = {kind.kind: kind for kind in kinds}
         self._stopping = asyncio.Event()
         self._running: set[asyncio.Task[CrmError | None]] = set()
@@ -172,7 +170,8 @@ class Sagas:
                     await last(work)
                     work.prepare()
                     await work.commit()
-                self._committed()
+                if work.tells:
+                    self._context.told()
                 return
             except LostRace:
                 await asyncio.sleep(0.01 * 2**attempt)

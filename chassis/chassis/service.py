@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ from nats.aio.client import Client
 from opentelemetry.sdk.trace import TracerProvider
 from sqlalchemy import Table
 
-from chassis import members, telemetry
+from chassis import calendars, copies, custom_fields, members, telemetry, tls
 from chassis.admin import Admin
 from chassis.audit import Audit
 from chassis.audit_log import AuditService
@@ -32,7 +33,10 @@ from chassis.erasing import Forgetting
 from chassis.errors import CrmError, DatabaseAway
 from chassis.event_log import EventLogService
 from chassis.events import Reaction
+from chassis.feed import Feed, watched
 from chassis.inbox import Inbox
+from chassis.operating import Operating
+from chassis.operations import Task
 from chassis.outbox import Relay
 from chassis.personal_data import PersonalDataService
 from chassis.records import mappers
@@ -43,6 +47,7 @@ from chassis.schema import behind
 from chassis.sealing import Sealing
 from chassis.settings import SERVICES, Settings, package, stop
 from chassis.telemetry import log
+from chassis.timers import Timer, Timers
 from chassis.tokens import Tokens
 from chassis.volume import Volume
 from chassis.work import Context
@@ -54,12 +59,14 @@ CLEAN_SECONDS = 3600
 HEALTH_SECONDS = 1.0
 SERVING = health_pb2.HealthCheckResponse.SERVING
 CLEAN_REQUESTS = "DELETE FROM request WHERE create_time < now() - interval '24 hours'"
+LAG_SECONDS = 1.0  # Prometheus waits for the other numbers meanwhile
 GRPC_OPTIONS = [
     ("grpc.so_reuseport", 0),  # a taken port is an error, not a shared port
     ("grpc.max_receive_message_length", 8 * 1024 * 1024),
     ("grpc.max_metadata_size", 32 * 1024),  # as at the gateway; from 8 KB on the default refuses at random
-    ("grpc.max_connection_age_ms", 300_000),  # or a new replica is never used
-    ("grpc.max_connection_age_grace_ms", 30_000),
+    # Or a new replica is never used. gRPC lets it differ a little, so that not all come again at once.
+    ("grpc.max_connection_age_ms", 1000 * int(os.environ.get("GRPC_MAX_CONNECTION_AGE_SECONDS", "300"))),
+    ("grpc.max_connection_age_grace_ms", 330_000),  # longer than a watch lasts: none is cut
 ]
 
 
@@ -72,6 +79,8 @@ class Service:
     tables: Mapping[Any, Table]  # record class → its table
     reactions: Sequence[Reaction] = ()
     sagas: Sequence[Saga] = ()
+    timers: Sequence[Timer] = ()
+    tasks: Sequence[Task] = ()  # what it does in the background for those who ask
     on_start: Sequence[Any] = field(default=())  # async (context) -> None, before the first call
     chores: Sequence[Any] = field(default=())  # async (context) -> None, for as long as the process lives
     forgetting: Forgetting = field(default=Forgetting())  # what an erasure means here besides
@@ -103,9 +112,17 @@ class Process:
             settings.privacy_key,
             self._neighbours,
             Audit(self._database),
+            calendars.Calendars(self._database),
+            custom_fields.CustomFields(self._database),
+            self._told,
+            Feed(service.name, self._database, watched(service.rpcs)),
+            settings.company_zone,
+            settings.company_country,
         )
-        self._inbox = Inbox(self.context, [*members.REACTIONS, *service.reactions])
-        self._sagas = Sagas(self.context, list(service.sagas), self._neighbours, self._committed)
+        self._inbox = Inbox(self.context, [*copies.REACTIONS, *service.reactions])
+        self._sagas = Sagas(self.context, list(service.sagas), self._neighbours)
+        self._timers = Timers(self.context, service.timers)
+        self._operating = Operating(self.context, service.tasks)
         servicers = [
             *service.rpcs,
             EventLogService(self._inbox),
@@ -115,7 +132,7 @@ class Process:
         methods = methods_of((servicer.descriptor, servicer) for servicer in servicers)
         self._tokens = Tokens(settings)
         self._volume = Volume(settings, self.context.audit)
-        self._edge = Edge(self.context, self._tokens, self._sagas, self._committed, methods, self._volume)
+        self._edge = Edge(self.context, self._tokens, self._sagas, methods, self._volume)
         self._services = [servicer.descriptor.full_name for servicer in servicers]
         self._client = Client()
         self._relay: Relay | None = None
@@ -129,7 +146,7 @@ class Process:
         self.exit_code = 0
         self._not_serving = "the schema was not checked yet"
 
-    def _committed(self) -> None:
+    def _told(self) -> None:
         if self._relay:
             self._relay.wake()
 
@@ -156,7 +173,7 @@ class Process:
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
             reflection.enable_server_reflection([*self._services, reflection.SERVICE_NAME], self._server)
             await self._admin.start(self._settings.admin_address)
-            self._server.add_insecure_port(self._settings.grpc_address)
+            tls.listen(self._server, self._settings.grpc_address)
         except (OSError, RuntimeError) as taken:
             where = f"GRPC_ADDRESS={self._settings.grpc_address}, ADMIN_ADDRESS={self._settings.admin_address}"
             stop(f"{self._service.name} cannot listen ({where}): {taken}")
@@ -184,6 +201,8 @@ class Process:
             self._not_serving = missing
             log.warning("waiting: %s", missing)
             await asyncio.sleep(0.5)
+        if custom := any("custom" in mapper.casts for mapper in self.context.mappers.values()):
+            await self.context.custom_fields.look()
         for prepare in self._service.on_start:
             await prepare(self.context)
         await self._server.start()
@@ -196,10 +215,14 @@ class Process:
             self._tokens.keys.run(),
             self._events(),
             self._sagas.run(),
+            self._timers.run(),
+            self._operating.run(),
             self._clean(),
             self._mirror_readiness(),
             self.context.audit.run(),
             Sealing(self._database).run(),
+            *([self.context.custom_fields.run()] if custom else []),
+            self.context.feed.run(),
             *(chore(self.context) for chore in self._service.chores),
         )
 
@@ -221,11 +244,9 @@ class Process:
                 log.warning("NATS is away (%s); events wait in the outbox", away or type(away).__name__)
                 await asyncio.sleep(1)
                 self._client = Client()
-        self._relay = Relay(self._service.name, self._database, self._client)
+        self._relay = Relay(self._service.name, self._database, self._client, self.context.feed.wake)
         producers = [name for name in SERVICES if any(reaction.subjects(name) for reaction in self._inbox.reactions)]
-        self._consumers = [
-            Consumer(self._inbox, self.context, name, self._client, self._committed) for name in producers
-        ]
+        self._consumers = [Consumer(self._inbox, self.context, name, self._client) for name in producers]
         await asyncio.gather(self._relay.run(), *(consumer.run() for consumer in self._consumers))
 
     async def _clean(self) -> None:
@@ -261,12 +282,15 @@ class Process:
         lines = [
             f"crm_nats_connected {int(self._client.is_connected)}",
             f"crm_calls_under_way {self._edge.under_way}",
+            f"crm_watches {self._edge.watches.open.total()}",
+            f"crm_feed_reads_total {self.context.feed.reads}",
             f"crm_tasks {len(asyncio.all_tasks())}",
         ]
         lines += [
             f'crm_calls_total{{method="{method}",code="{code}"}} {count}'
             for (method, code), count in sorted(self._edge.calls.items())
         ]
+        lines += ["# TYPE crm_tokens_refused_total counter"]  # has no line before the first
         lines += [
             f'crm_tokens_refused_total{{reason="{why}"}} {count}' for why, count in sorted(self._tokens.refused.items())
         ]
@@ -274,12 +298,29 @@ class Process:
         lines += [f"crm_volume_alarms_total {self._volume.alarms}"]
         lines += [f"crm_events_applied_total {sum(consumer.applied for consumer in self._consumers)}"]
         lines += [f"crm_events_failed_total {sum(consumer.failed for consumer in self._consumers)}"]
+        lines += await self._lag()
         with contextlib.suppress(DatabaseAway):
             lines += [f"crm_dead_letters_open {await self._inbox.dead_letters()}"]
+            lines += [f"crm_timers_overdue {await self._timers.overdue()}"]
         if self._relay:
+            lines += [f"crm_outbox_looked_total {self._relay.looked}"]
+            lines += [f"crm_outbox_published_total {self._relay.published}"]
             with contextlib.suppress(DatabaseAway):  # the other counts are worth telling then, too
                 lines += [f"crm_outbox_waiting {await self._relay.waiting()}"]
+                lines += [f"crm_outbox_oldest_seconds {await self._relay.oldest_seconds():.1f}"]
         return "\n".join(lines) + "\n"
+
+    async def _lag(self) -> list[str]:
+        """What the streams have for this service; nothing while NATS does not say."""
+        if not self._client.is_connected:
+            return []
+        asked = asyncio.gather(*(one.waiting() for one in self._consumers), return_exceptions=True)
+        try:
+            counts = await asyncio.wait_for(asked, LAG_SECONDS)
+        except TimeoutError:
+            return []
+        told = zip(self._consumers, counts, strict=True)
+        return [f'crm_events_waiting{{producer="{one.producer}"}} {n}' for one, n in told if isinstance(n, int)]
 
     async def drain(self) -> None:
         """Not ready → no more events → calls under way end → the relay's batch ends → everything closed."""
@@ -288,6 +329,9 @@ class Process:
         await self._health.enter_graceful_shutdown()
         for consumer in self._consumers:
             consumer.stop()
+        self._timers.stop()
+        self._operating.stop()
+        self.context.feed.close()
         await self._server.stop(DRAIN_SECONDS)
         await self._sagas.stop()
         await self.context.audit.flush()

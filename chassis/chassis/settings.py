@@ -65,6 +65,7 @@ class Settings:
     read_limit: int = 10_000
     system_read_alarm: int = 100_000
     system_read_limit: int = 1_000_000
+    company_country: str = ""  # ISO 3166-1 alpha-2: where phone numbers without a country code are
     database_url_direct: str = ""  # past a pooler; needed only behind one
 
     @classmethod
@@ -85,6 +86,7 @@ class Settings:
             privacy_key=get("PRIVACY_KEY", "").encode(),
             bootstrap_admin=get("BOOTSTRAP_ADMIN", ""),
             company_zone=get("COMPANY_ZONE", "UTC"),
+            company_country=get("COMPANY_COUNTRY", ""),
             pool_size=int(get("POOL_SIZE", "16")),
             oidc_lifetime_seconds=int(get("OIDC_LIFETIME_SECONDS", str(cls.oidc_lifetime_seconds))),
             read_alarm=int(get("READ_ALARM", "2000")),

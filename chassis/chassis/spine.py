@@ -4,10 +4,12 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    Numeric,
     Table,
     Text,
     UniqueConstraint,
@@ -15,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
-from chassis.columns import TIME
+from chassis.columns import TIME, record_columns
 from chassis.records import names
 
 SPINE = MetaData()
@@ -194,6 +196,7 @@ member = Table(
     Column("roles", JSONB, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("account", Text(collation="C"), nullable=False, server_default=""),
+    Column("calendar", Text(collation="C"), nullable=False, server_default=""),
     UniqueConstraint("subject"),
 )
 Index("member_team", member.c.team)
@@ -203,7 +206,116 @@ team = Table(
     Column("name", Text(collation="C"), primary_key=True),
     Column("display_name", Text, nullable=False),
     Column("parent", Text, nullable=False),
+    Column("calendar", Text(collation="C"), nullable=False, server_default=""),
 )
+timer = Table(
+    "timer",
+    SPINE,
+    Column("kind", Text(collation="C"), primary_key=True),
+    Column("key", Text(collation="C"), primary_key=True),
+    Column("due_time", TIME, nullable=False),
+    Column("next_time", TIME, nullable=False),  # when it is tried: later than `due_time` after a failure
+    Column("data", JSONB, nullable=False),
+    Column("traceparent", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("create_time", TIME, nullable=False),
+)
+Index("timer_next_time", timer.c.next_time)
+calendar = Table(
+    "calendar",
+    SPINE,
+    Column("name", Text(collation="C"), primary_key=True),
+    Column("document", JSONB, nullable=False),  # a business_time.Schedule
+)
+absence = Table(
+    "absence",
+    SPINE,
+    Column("name", Text(collation="C"), primary_key=True),
+    Column("owner", Text(collation="C"), nullable=False),
+    Column("start_time", TIME, nullable=False),
+    Column("end_time", TIME, nullable=False),
+)
+Index("absence_owner", absence.c.owner, absence.c.end_time)
+operation = Table(  # see `operation.Operation`
+    "operation",
+    SPINE,
+    *record_columns(),
+    Column("kind", Text(collation="C"), nullable=False),
+    Column("owner", Text(collation="C"), nullable=False, info={"filter": True}),
+    Column("team", Text(collation="C"), nullable=False),
+    Column("caller", Text(collation="C"), nullable=False),
+    Column("state", Text(collation="C"), nullable=False),
+    Column("request", JSONB, nullable=False),
+    Column("cursor", JSONB, nullable=False),
+    *(Column(name, Integer, nullable=False) for name in ("total_items", "done_items", "failed_items")),
+    Column("problems", JSONB, nullable=False),
+    *(Column(name, Text, nullable=False) for name in ("error_reason", "error_message", "media_type")),
+    *(Column(name, Integer, nullable=False) for name in ("part_count", "part_bytes")),
+    Column("byte_count", BigInteger, nullable=False),
+    Column("cancel_time", TIME),
+    Column("end_time", TIME),
+    Column("expire_time", TIME),
+    Column("attempts", Integer, nullable=False),
+    Column("due_time", TIME),
+)
+Index("operation_owner_id", operation.c.owner, operation.c.id.desc())
+Index("operation_due", operation.c.due_time, postgresql_where=text("state = 'RUNNING'"))
+operation_part = Table(  # of the file an operation made
+    "operation_part",
+    SPINE,
+    Column("operation_id", UUID(as_uuid=False), ForeignKey("operation.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("position", BigInteger, primary_key=True),  # in the whole file, in bytes
+    Column("data", LargeBinary, nullable=False),
+)
+custom_field = Table(  # definitions of fields: see custom_fields.py
+    "custom_field",
+    SPINE,
+    Column("name", Text(collation="C"), primary_key=True),
+    Column("collection", Text(collation="C"), nullable=False),
+    Column("slug", Text(collation="C"), nullable=False),
+    Column("type", Text, nullable=False),
+    Column("indexed", Boolean, nullable=False),
+    Column("document", JSONB, nullable=False),  # a custom_values.Definition
+    UniqueConstraint("collection", "slug"),
+)
+# What records have in indexed fields, kept by a trigger of their tables: a row for each value, its `text` or its
+# `number`, which days and moments have, too. A list looks here and nowhere else for the records of a value.
+custom_value = Table(
+    "custom_value",
+    SPINE,
+    Column("record_id", UUID(as_uuid=False), primary_key=True),
+    Column("field", Text(collation="C"), primary_key=True),  # the name of its definition
+    Column("text", Text(collation="C"), primary_key=True),  # empty where there is a number
+    Column("number", Numeric),
+)
+Index(
+    "custom_value_text",
+    custom_value.c.field,
+    custom_value.c.text,
+    custom_value.c.record_id.desc(),
+    unique=True,
+    postgresql_where=custom_value.c.number.is_(None),
+)
+Index(
+    "custom_value_number",
+    custom_value.c.field,
+    custom_value.c.number,
+    custom_value.c.record_id.desc(),
+    unique=True,
+    postgresql_where=custom_value.c.number.is_not(None),
+)
+# What labels records have, kept by a trigger of their tables: a list looks here for the records of a label.
+label = Table(
+    "label",
+    SPINE,
+    Column("collection", Text(collation="C"), primary_key=True),
+    Column("label", Text(collation="C"), primary_key=True),
+    Column("record_id", UUID(as_uuid=False), primary_key=True),
+    Column("text", Text(collation="C"), nullable=False),
+)
+Index("label_text", label.c.collection, label.c.label, label.c.text, label.c.record_id, unique=True)
 
 OUTBOX, DEAD_LETTER, SAGA, AUDIT_ENTRY = (
     names(table.columns.keys()) for table in (outbox, dead_letter, saga, audit_entry)

@@ -60,6 +60,19 @@ DELETE_EXTERNAL_ID = (
     " AND key = $4::text AND record_id = $5::text"
 )
 
+INSERT_SAGA = (
+    "INSERT INTO saga (id, kind, subject, journey_id, actor, traceparent, data, step, attempts, error, due_time,"
+    " create_time) VALUES ($1::uuid, $2::text, $3::text, $4::uuid, $5::text, $6::text, $7::jsonb, 0, 0, '',"
+    " now() + interval '5 seconds', now())"
+)
+SET_TIMER = (
+    "INSERT INTO timer (kind, key, due_time, next_time, data, traceparent, attempts, error, create_time)"
+    " VALUES ($1::text, $2::text, $3::timestamptz, $3::timestamptz, $4::jsonb, $5::text, 0, '', now())"
+    " ON CONFLICT (kind, key) DO UPDATE SET due_time = excluded.due_time, next_time = excluded.next_time,"
+    " data = excluded.data, traceparent = excluded.traceparent, attempts = 0, error = ''"
+)
+CANCEL_TIMER = "DELETE FROM timer WHERE kind = $1::text AND key = $2::text"
+
 
 @cache
 def flush(mapper: Mapper, *, new: bool, events: int, external_ids: int, request: bool) -> str:

@@ -14,7 +14,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, DiscardPolicy, StreamConfig
 from nats.js.errors import NotFoundError
 
-from chassis import members
+from chassis import copies
 from chassis.events import Reaction, reactions_of, stream
 from chassis.settings import SERVICES, installed, package, required
 
@@ -26,7 +26,7 @@ MOST_PENDING = 2000  # delivered and not yet acknowledged
 
 def reactions(service: str) -> list[Reaction]:
     module = import_module(f"{package(service)}.reactions")
-    return [*members.REACTIONS, *reactions_of(module)]
+    return [*copies.REACTIONS, *reactions_of(module)]
 
 
 def subjects(service: str, producer: str) -> list[str]:
@@ -56,6 +56,7 @@ async def _stream(jetstream: JetStreamContext, service: str) -> None:
         subjects=[f"crm.{package(service)}.v1.>"],
         max_age=MAX_AGE_SECONDS,
         max_bytes=int(os.environ.get("STREAM_MAX_BYTES", MAX_BYTES)),
+        num_replicas=int(os.environ.get("STREAM_REPLICAS", "1")),
         discard=DiscardPolicy.NEW,  # a full stream refuses, loudly; it never drops old events in silence
         duplicate_window=120,
     )

@@ -28,7 +28,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -116,9 +116,14 @@ class Backend:
             url=databases.as_role(server, service, role.data, name),
         )
 
-    def drop_database(self, database: Database) -> None:
-        """Remove it, whoever is connected."""
-        self._do(self._admin(f"drop database if exists {databases.quoted(database.name)} with (force)"))
+    def drop_database(self, database: Database, *, unused: bool = False) -> None:
+        """Remove it, whoever is connected; if only `unused`, leave it to who is, or to servers that are gone."""
+        drop = f"drop database if exists {databases.quoted(database.name)}"
+        if not unused:
+            self._do(self._admin(f"{drop} with (force)"))
+            return
+        with suppress(asyncpg.ObjectInUseError, OSError):
+            self._do(self._admin(drop))
 
     def clear_streams(self) -> None:
         """Remove every stream and with it every durable."""

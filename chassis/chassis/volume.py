@@ -19,7 +19,7 @@ from chassis.telemetry import log
 
 HOUR, SLICE_SECONDS = 3600, 60
 MOST_CALLERS = 100_000  # then the counts begin again: an attacker cannot fill the memory with names
-READS = ("Get", "List", "Export")
+READS = ("Get", "List", "Rank", "Export", "Watch")
 
 
 class TooMuchRead(ResourceExhausted):
@@ -66,10 +66,9 @@ class Volume:
         if read >= self._limit(caller) and not caller.may(f"{permission.partition('.')[0]}.export"):
             raise TooMuchRead(records=read)
 
-    def took(self, caller: Caller, method: str, answer: Message, exported: int) -> None:
+    def took(self, caller: Caller, method: str, records: int) -> None:
         """Counts the records of an answer; beyond the bound it leaves an audit entry, a warning and a count, once an
         hour for each caller."""
-        records = exported or _records(method, answer)
         if not records or caller.name.startswith("services/"):  # the suite itself
             return
         if len(self._readers) >= MOST_CALLERS:
@@ -95,7 +94,7 @@ def _system(caller: Caller) -> bool:
     return caller.name.startswith("serviceAccounts/")
 
 
-def _records(method: str, answer: Message) -> int:
+def records_in(method: str, answer: Message) -> int:
     """How many records an answer to a read shows: those it lists, else the one it is."""
     if not method.rpartition("/")[2].startswith(READS):
         return 0

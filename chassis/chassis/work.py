@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 from google.protobuf.message import Message
 
-from chassis import convert, lists, reach, statements, telemetry
+from chassis import convert, custom_values, lists, reach, statements, telemetry
 from chassis.audit import INSERT as INSERT_ENTRY
 from chassis.audit import Audit, entry
 from chassis.database import Database, Query
@@ -28,6 +28,9 @@ from chassis.values import ExternalId, Record, business_time, id_of, is_uuid, ne
 from chassis.writing import Kept, LostRace, Writing, external_ids
 
 if TYPE_CHECKING:
+    from chassis.calendars import Calendars
+    from chassis.custom_fields import CustomFields
+    from chassis.feed import Feed
     from chassis.members import Member, Members
     from chassis.rpc_client import Neighbours
 
@@ -51,6 +54,12 @@ class Context:
     privacy_key: bytes
     neighbours: "Neighbours"
     audit: Audit
+    calendars: "Calendars"
+    custom_fields: "CustomFields"
+    told: Callable[[], None]  # to be called after a commit with which events went out, so that they leave at once
+    feed: "Feed"
+    company_zone: str = "UTC"
+    company_country: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,10 @@ class Work:
         return self.context.members
 
     @property
+    def calendars(self) -> "Calendars":
+        return self.context.calendars
+
+    @property
     def event(self) -> Event:
         """What a reaction reacts to. There is none in a request or a saga step."""
         assert self._event is not None
@@ -131,12 +144,12 @@ class Work:
         """This call's reach as the parameters of a named query, see `database.IN_REACH`."""
         return reach.sight(self.caller, self.reach)
 
-    async def find_one(self, kind: type[R], **equal: Any) -> R | None:
+    async def find_one(self, kind: type[R], /, **equal: Any) -> R | None:
         """The record whose columns equal these values, whoever may see it; None if there is none."""
         found = await self.find(kind, **equal)
         return found[0] if found else None
 
-    async def find(self, kind: type[R], **equal: Any) -> list[R]:
+    async def find(self, kind: type[R], /, **equal: Any) -> list[R]:
         """At most 1,000 records whose columns equal these values; a list means any of its values. What is no UUID
         equals none: names come from callers."""
         mapper = self._mapper(kind)
@@ -175,9 +188,9 @@ class Work:
         """The rows of a named query."""
         return await self.context.database.fetch(query.sql, query.arguments(parameters), self.connection, 2.0)
 
-    async def page(self, kind: type[R], request: Any) -> Page[R]:
-        """The page a List request asks for: its filter, within the caller's reach, newest first."""
-        return await lists.page(self, kind, request)
+    async def page(self, kind: type[R], request: Any, among: lists.Among | None = None) -> Page[R]:
+        """The page a List request asks for: its filter, within the caller's reach, newest first; `among` some."""
+        return await lists.page(self, kind, request, among)
 
     def business_time(self, request: Message, name: str) -> datetime:
         """A time field of the request: when it happened in business, default now, at most a day ahead."""
@@ -205,8 +218,10 @@ class Work:
 
     # ---- writing
 
-    def add(self, record: R) -> R:
-        """A new record, stored at commit. RecordExists if its id is taken."""
+    def add(self, record: R, *, whole: bool = False) -> R:
+        """A new record, stored at commit. RecordExists if its id is taken; InvalidFields for values of company-defined
+        fields that their definitions do not allow. With `whole`, somebody is asked for those that are required."""
+        custom_values.settle(record, {}, self.context.custom_fields.of(record.collection), whole=whole)
         self._kept[type(record), record.id] = Kept(record, self._mapper(type(record)), None)
         return record
 
@@ -233,11 +248,19 @@ class Work:
         changed = convert.apply_mask(record, message, mask or convert.populated(message), f"{field_path}.")
         if tidy:
             tidy(record)
+        if "custom" in changed:
+            definitions = self.context.custom_fields.of(record.collection)
+            custom_values.settle(record, before.custom, definitions)  # type: ignore[attr-defined]
         return [name for name in changed if getattr(record, name) != getattr(before, name)]
 
     def emit(self, event: Any) -> None:
         """An event to go out with this commit: a dataclass named like its message, its first field the record."""
         self._events.append(event)
+
+    @property
+    def tells(self) -> bool:
+        """Whether events go out with this commit."""
+        return bool(self._events)
 
     async def execute(self, sql: str, *arguments: Any) -> None:
         """One more statement for this commit; runs there, in order, before records are written."""
@@ -250,16 +273,18 @@ class Work:
     def start_saga(self, kind: str, subject: str, journey_id: str, data: Any) -> None:
         """A saga that begins with this commit. The process runs it at once; if that process dies, another one soon."""
         self.saga_id, self.saga_subject = new_id(), subject
-        columns = (
-            "id, kind, subject, journey_id, actor, traceparent, data, step, attempts, error, due_time, create_time"
-        )
-        sql = (
-            f"INSERT INTO saga ({columns}) VALUES ($1::uuid, $2::text, $3::text, $4::uuid, $5::text, $6::text,"
-            " $7::jsonb, 0, 0, '', now() + interval '5 seconds', now())"
-        )
         encoded = msgspec.json.encode(data).decode()
         values = (self.saga_id, kind, subject, journey_id or None, self.caller.actor, telemetry.traceparent(), encoded)
-        self._statements.append((sql, values))
+        self._statements.append((statements.INSERT_SAGA, values))
+
+    async def set_timer(self, kind: str, key: str, due: datetime, data: Any = None) -> None:
+        """Something to be done at `due`, see `chassis.timers`. The one of this kind and key that there is moves."""
+        encoded = msgspec.json.encode(data or {}).decode()
+        await self.execute(statements.SET_TIMER, kind, key, due, encoded, telemetry.traceparent())
+
+    async def cancel_timer(self, kind: str, key: str) -> None:
+        """Takes a timer back. One that is running goes first; its effect is there."""
+        await self.execute(statements.CANCEL_TIMER, kind, key)
 
     def prepare(self) -> None:
         """Gives changed records their new version, so that the answer can be made before the commit."""

@@ -12,6 +12,7 @@ from chassis.stack.ports import HOST, free_ports
 from chassis.stack.secrets_file import Secrets
 
 BOOTSTRAP_ADMIN = "users/admin"
+OUTSIDE = {"leads": ("SMTP_URL", "SMS_GATEWAY", "ENRICHMENT_SOURCES")}
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,15 @@ def build(folder: DataFolder, addresses: Addresses, stores: Stores, known: Secre
             told["DATABASE_URL_DIRECT"] = direct
         # Files belong to contracts; a company's own place for them is a setting and wins.
         files = {"FILES_URL": os.environ.get("FILES_URL") or folder.files.as_uri()} if service == "contracts" else {}
+        # Passwords of servers outside belong to the one service that writes to them.
+        outside = {name: os.environ[name] for name in OUTSIDE.get(service, ()) if name in os.environ}
         programs.append(
-            Program(service, _module(service), common | neighbours | told | files, addresses.services_admin[service])
+            Program(
+                service,
+                _module(service),
+                common | neighbours | told | files | outside,
+                addresses.services_admin[service],
+            )
         )
     gateway = common | upstreams | {
         "HTTP_ADDRESS": addresses.http,
@@ -147,7 +155,7 @@ def _module(name: str) -> tuple[str, ...]:
 
 def _environment() -> dict[str, str]:
     """Ours, without the addresses that are meant for the starter, and with import paths that hold in another folder."""
-    hidden = ("DATABASE_URL", "NATS_URL", "UPSTREAM_", "CRM_TOKEN", "CLIENT_")
+    hidden = ("DATABASE_URL", "NATS_URL", "UPSTREAM_", "CRM_TOKEN", "CLIENT_", *OUTSIDE["leads"])
     env = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     if env.get("PYTHONPATH"):
         env["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in env["PYTHONPATH"].split(os.pathsep))

@@ -41,7 +41,7 @@ max_connections = 200                # seven services with pools, migrations and
 shared_buffers = 256MB
 random_page_cost = 1.1
 effective_io_concurrency = 16
-max_wal_size = 2GB
+max_wal_size = {max_wal_size}
 checkpoint_timeout = 15min
 wal_compression = on
 jit = off                            # statements are short; compiling them costs more than it saves
@@ -147,9 +147,9 @@ class Postgres:
         (self.folder / "postmaster.pid").unlink(missing_ok=True)
 
     def _configure(self) -> None:
-        durable = "on" if self.durable else "off"
+        durable, most = ("on", "2GB") if self.durable else ("off", "256MB")  # what is not kept may be in memory
         settings = self.folder / "crm.conf"
-        settings.write_text(_CONFIGURATION.format(host=HOST, port=self.port, durable=durable))
+        settings.write_text(_CONFIGURATION.format(host=HOST, port=self.port, durable=durable, max_wal_size=most))
         self._launcher.own(settings)
 
     async def _answering(self, process: Process, said: int) -> None:
