@@ -50,7 +50,13 @@ def generate(out: Path) -> None:
         # protoc reads either files or a descriptor set, so everything third-party goes through one set.
         base = Path(scratch) / "base.binpb"
         third = ["google/api/annotations.proto", "google/api/field_behavior.proto", "google/api/httpbody.proto"]
-        third += ["google/type/money.proto", "google/type/date.proto", "google/protobuf/field_mask.proto"]
+        third += [
+            "google/type/money.proto",
+            "google/type/date.proto",
+            "google/type/dayofweek.proto",
+            "google/protobuf/field_mask.proto",
+            "google/protobuf/struct.proto",
+        ]
         third += ["google/rpc/status.proto", "google/rpc/error_details.proto"]
         run("-I", str(google), "-I", well_known(), "--include_imports", f"--descriptor_set_out={base}", *third)
         merge(base, validate)
