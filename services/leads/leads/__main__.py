@@ -1,12 +1,35 @@
 """The leads process: lead management."""
 
+from chassis.erasing import Forgetting
+from chassis.events import reactions_of
+from chassis.persons import Person
 from chassis.service import Service, run
+from chassis.work import Work
 
-from leads import tables
-from leads.conversion import CONVERSION
-from leads.rpc import LeadService
+from leads import bulk_editing, cadencing, delivering, reactions, responding, tables
+from leads.chores import CHORES
+from leads.conversion import CONVERSION, UNDO
+from leads.outgoing import providers
+from leads.rpc import SERVICES
+from leads.rpc.operations import TASKS
 
-SERVICE = Service(name="leads", rpcs=[LeadService()], tables=tables.RECORDS, sagas=[CONVERSION])
+
+async def _forget(person: Person, work: Work) -> int:
+    return await delivering.forget(person, work) + await bulk_editing.forget(person, work)
+
+
+SERVICE = Service(
+    name="leads",
+    rpcs=[service() for service in SERVICES],
+    tables=tables.RECORDS,
+    reactions=reactions_of(reactions),
+    sagas=[CONVERSION, UNDO],
+    tasks=[*TASKS.values()],
+    timers=[*responding.TIMERS, *cadencing.TIMERS],
+    on_start=[providers.check],
+    chores=CHORES,
+    forgetting=Forgetting(person=_forget),
+)
 
 if __name__ == "__main__":
     run(SERVICE)
