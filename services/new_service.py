@@ -281,7 +281,10 @@ def make(name: str) -> list[Path]:
     roles = ROOT / "chassis/chassis/roles.toml"
     granted = f'[sales_manager]\n"{pkg}.read" = "all"\n"{pkg}.write" = "all"\n'
     roles.write_text(roles.read_text().replace("[sales_manager]\n", granted, 1))
-    return [*written, settings, roles]
+    values = ROOT / "deploy/helm/crm/values.yaml"
+    key = re.sub(r"-(.)", lambda found: found[1].upper(), name)
+    values.write_text(values.read_text().replace("  insights: {}\n", f"  insights: {{}}\n  {key}: {{}}\n", 1))
+    return [*written, settings, roles, values]
 
 
 def main() -> None:
@@ -292,7 +295,7 @@ def main() -> None:
         sys.exit(f"services/{name} exists already")
     for path in make(name):
         print(f"wrote {path.relative_to(ROOT)}")
-    print("next: see in chassis/chassis/roles.toml who may use it, then: make docs openapi check test")
+    print("next: see in chassis/chassis/roles.toml who may use it, then: make docs openapi goldens check test")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from chassis.events import reactions_of
 from chassis.service import Service, run
 
-from contracts import company, erasing, files, printing, reactions, tables
+from contracts import company, erasing, files, reactions, tables
 from contracts.rpc import ContractService
 
 SERVICE = Service(
@@ -11,7 +11,7 @@ SERVICE = Service(
     rpcs=[ContractService()],
     tables=tables.RECORDS,
     reactions=reactions_of(reactions),
-    on_start=[company.prepare, files.prepare, printing.warm_up],
+    on_start=[company.prepare, files.prepare],
     forgetting=erasing.FORGETTING,
 )
 

@@ -124,9 +124,3 @@ def _printer() -> Printer:
 async def print_pdf(wording: Wording) -> bytes:
     """The PDF of a wording, made beside the event loop (typst releases the GIL)."""
     return await asyncio.get_running_loop().run_in_executor(_press, lambda: _printer().pdf(wording))
-
-
-async def warm_up(_context: object) -> None:
-    """Loads the fonts before the first contract needs them."""
-    nothing = Wording(title="", number="", company="", customer="", language="en", sections=[], draft=False)
-    await print_pdf(nothing)

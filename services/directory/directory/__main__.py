@@ -5,13 +5,15 @@ from chassis.service import Service, run
 
 from directory import tables
 from directory.erasing import ERASING, shut_out
-from directory.rpc import DirectoryService
+from directory.holidays import LOOK_AGAIN
+from directory.rpc import CalendarService, CustomFieldService, DirectoryService
 
 SERVICE = Service(
     name="directory",
-    rpcs=[DirectoryService()],
+    rpcs=[DirectoryService(), CalendarService(), CustomFieldService()],
     tables=tables.RECORDS,
     sagas=[ERASING],
+    timers=[LOOK_AGAIN],
     forgetting=Forgetting(person=shut_out),
 )
 

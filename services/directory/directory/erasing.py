@@ -20,7 +20,8 @@ from chassis.work import Work
 from crm.chassis.v1 import personal_pb2
 
 from directory import tables
-from directory.domain import Counts, Erasure, Receipt, State, User
+from directory.domain.erasure import Counts, Erasure, Receipt
+from directory.domain.people import State, User
 
 SERVICE = "crm.chassis.v1.PersonalDataService"
 MOST_ROUNDS = 6  # of widening: lead → contact → activities and cases → what is about those

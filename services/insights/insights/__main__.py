@@ -5,11 +5,12 @@ from chassis.service import Service, run
 
 from chassis import figures
 from insights import reactions, tables
+from insights.lead_report_rpc import LeadReportService
 from insights.rpc import InsightsService
 
 SERVICE = Service(
     name="insights",
-    rpcs=[InsightsService()],
+    rpcs=[InsightsService(), LeadReportService()],
     tables=tables.RECORDS,
     reactions=reactions_of(reactions),
     chores=[figures.fold],

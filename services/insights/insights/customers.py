@@ -13,6 +13,7 @@ from crm.insights.v1 import insights_pb2
 from insights import tables
 from insights.domain import (
     STAGE_OF,
+    TAKEN_BACK_BY,
     Customer,
     Entering,
     Journey,
@@ -75,19 +76,25 @@ async def describe(found: Sequence[Customer], work: Work) -> list[insights_pb2.C
     return described
 
 
-async def journey_ids(accounts: list[str], work: Work) -> dict[str, list[str]]:
-    """Account → its journeys: the account's own, and those of the records that name the account."""
-    found: dict[str, list[str]] = {account: [] for account in accounts}
+# Account → its journeys, each with the one it is told as part of: itself, or that of the lead its lead was merged into.
+Links = dict[str, dict[str, str]]
+
+
+async def journey_ids(accounts: list[str], work: Work) -> Links:
+    """The account's own journeys, those of the records that name the account, and those merged into them."""
+    found: Links = {account: {} for account in accounts}
     for row in await work.rows(tables.JOURNEYS, accounts=accounts, **sight(work)):
-        found[row["account"]].append(str(row["journey_id"]))
+        found[row["account"]][str(row["journey_id"])] = str(row["part_of"])
     return found
 
 
-async def journeys(accounts: list[str], links: dict[str, list[str]], work: Work) -> dict[str, list[Journey]]:
+async def journeys(accounts: list[str], links: Links, work: Work) -> dict[str, list[Journey]]:
     """Account → its journeys with the stages entered, oldest first."""
     entered: defaultdict[tuple[str, str], list[Entering]] = defaultdict(list)
-    for row in await work.rows(tables.STAGES, accounts=accounts, types=list(STAGE_OF), **_pairs(links), **sight(work)):
-        entered[row["account"], str(row["journey_id"])].append(
+    taken_back, takes_back = map(list, zip(*TAKEN_BACK_BY, strict=True))
+    wanted = {"types": [*STAGE_OF, *takes_back], "taken_back": taken_back, "takes_back": takes_back}
+    for row in await work.rows(tables.STAGES, accounts=accounts, **wanted, **_pairs(links), **sight(work)):
+        entered[row["account"], links[row["account"]].get(str(row["journey_id"]), str(row["journey_id"]))].append(
             Entering(
                 stage=STAGE_OF[row["type"]],
                 enter_time=row["event_time"],
@@ -96,7 +103,8 @@ async def journeys(accounts: list[str], links: dict[str, list[str]], work: Work)
             )
         )
     return {
-        account: in_time_order(journey(one, entered[account, one]) for one in links[account]) for account in accounts
+        account: in_time_order(journey(one, entered[account, one]) for one in dict.fromkeys(links[account].values()))
+        for account in accounts
     }
 
 
@@ -161,7 +169,7 @@ def _number(stage: Stage | None) -> insights_pb2.Stage:
     return insights_pb2.Stage.Value(stage.name if stage else "STAGE_UNSPECIFIED")
 
 
-def _pairs(links: dict[str, list[str]]) -> dict[str, list[str]]:
+def _pairs(links: Links) -> dict[str, list[str]]:
     """The links as two columns of equal length."""
     pairs = [(account, one) for account, ids in links.items() for one in ids]
     return {"linked": [account for account, _ in pairs], "journeys": [one for _, one in pairs]}

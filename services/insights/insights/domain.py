@@ -55,12 +55,21 @@ STAGE_OF = {
     "crm.leads.v1.LeadQualified": Stage.QUALIFIED,
     "crm.leads.v1.LeadDisqualified": Stage.LOST,
     "crm.sales.v1.OpportunityCreated": Stage.OPPORTUNITY,
+    "crm.sales.v1.OpportunityRestored": Stage.OPPORTUNITY,
     "crm.sales.v1.OpportunityWon": Stage.CUSTOMER,
     "crm.sales.v1.OpportunityLost": Stage.LOST,
     "crm.sales.v1.OrderRecorded": Stage.ORDERED,
     "crm.contracts.v1.ContractActivated": Stage.CONTRACT,
     "crm.service_desk.v1.CaseOpened": Stage.CASE,
 }
+
+# What an event entered, and what takes it back when it happens to the same record later.
+TAKEN_BACK_BY = (
+    ("crm.leads.v1.LeadDisqualified", "crm.leads.v1.LeadReopened"),
+    ("crm.leads.v1.LeadDisqualified", "crm.leads.v1.LeadMerged"),
+    ("crm.sales.v1.OpportunityCreated", "crm.sales.v1.OpportunityArchived"),
+    ("crm.sales.v1.OpportunityRestored", "crm.sales.v1.OpportunityArchived"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

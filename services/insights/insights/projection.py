@@ -20,7 +20,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from sqlalchemy import Table
 
-from insights import sentences
+from insights import lead_facts, sentences
 from insights.tables import STRIPES, customers, freshness, records, timeline
 
 # Records about a customer: what happens to them is told on the timeline.
@@ -36,11 +36,15 @@ TOLD = frozenset(
         "contracts",
         "entitlements",
         "cases",
+        "productFeedbacks",
     ]
 )
 # Of which records the newest snapshot is kept, and where.
 SNAPSHOT_OF: dict[str, Table] = {"accounts": customers} | dict.fromkeys(
-    ["leads", "contacts", "opportunities", "orders", "activities", "contracts", "entitlements", "cases", "channels"],
+    [
+        *("leads", "contacts", "opportunities", "orders", "activities", "contracts", "entitlements", "cases"),
+        *("channels", "productFeedbacks"),
+    ],
     records,
 )
 MONEY = "google.type.Money"
@@ -56,13 +60,20 @@ def effect(event: Event) -> Statement:
         arguments += snapshot(event, record, table)
     if collection in TOLD:
         arguments += entry(event, record)
+    more = lead_facts.effects(event, record)
+    for *_, row in more:
+        arguments += row
     arguments += mark(event)
-    return (statement(table, collection in TOLD, event.again), *arguments)
+    what = tuple((name, into, conflict) for name, into, conflict, _ in more)
+    return (statement(table, collection in TOLD, event.again, what), *arguments)
 
 
 @cache
-def statement(snapshot_table: Table | None, told: bool, again: bool = False) -> str:
-    """The statement's text. Parameters: the snapshot's row, the entry's, the mark's, as far as there are any. An event
+def statement(
+    snapshot_table: Table | None, told: bool, again: bool = False, more: tuple[tuple[str, Table, str], ...] = ()
+) -> str:
+    """The statement's text. Parameters: the snapshot's row, the entry's, those of what a report needs `more` of (see
+    lead_facts.effects), and the mark's, as far as there are any. An event
     that comes again, since something in it was erased, replaces what it left: its entry, and its record if that has
     not changed since."""
     parts: list[tuple[str, str]] = []
@@ -77,6 +88,9 @@ def statement(snapshot_table: Table | None, told: bool, again: bool = False) -> 
         entry_again = "(event_id) DO UPDATE SET parameters = excluded.parameters" if again else "DO NOTHING"
         parts.append(("entry", f"{_insert(timeline, first)} ON CONFLICT {entry_again}"))
         first += len(timeline.columns)
+    for name, into, conflict in more:
+        parts.append((name, lead_facts.sql(into, first, conflict)))
+        first += len(into.columns)
     last = _upsert(freshness, first, "excluded.event_time >= freshness.event_time")
     return (f"WITH {', '.join(f'{name} AS ({sql})' for name, sql in parts)} " if parts else "") + last
 
@@ -115,7 +129,7 @@ def entry(event: Event, record: Message) -> list[Any]:
         event.type,
         event.subject,
         event.journey_id or None,
-        account_of(event, record),
+        told_of(event, record),
         event.event_time,
         event.record_time,
         event.actor,
@@ -141,6 +155,13 @@ def account_of(event: Event, record: Any) -> str:
         return record.account
     about = record.subject if "subject" in names else ""
     return about if about.startswith("accounts/") else ""
+
+
+def told_of(event: Event, record: Any) -> str:
+    """On whose timeline an event belongs: of the account that it speaks of itself, such as the one that a lead had
+    become, else of the record's."""
+    said = getattr(event.message, "account", "")  # of an event about an account, the account itself
+    return said if said and isinstance(said, str) else account_of(event, record)
 
 
 @cache

@@ -22,6 +22,7 @@ from crm.insights.v1 import insights_pb2
 from sqlalchemy import Table
 
 from chassis import figures, spine
+from insights import lead_facts
 from insights.projection import effect
 from insights.tables import COUNTED, customers, freshness, records, timeline
 
@@ -31,8 +32,8 @@ OVERLAP = 1000  # positions read again each round: a batch published by another 
 REST_SECONDS = 20.0  # how long the live data may take to catch up with what was read
 ROUND_SECONDS = 0.2
 
-SHADOWED = (spine.inbox, customers, records, timeline, freshness)
-COMPARED = (customers, records, timeline)  # freshness says when events came, which is never twice the same
+COMPARED = (customers, records, timeline, *lead_facts.TABLES)
+SHADOWED = (spine.inbox, *COMPARED, freshness)  # freshness says when events came, which is never twice the same
 UNCOMPARED = frozenset({"epoch"})  # of the messages that came; an outbox only knows its database's present one
 
 TAKE_IN = (

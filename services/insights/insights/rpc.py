@@ -10,6 +10,7 @@ from crm.insights.v1 import insights_pb2
 from chassis import figures
 from insights import customers, sentences, tables
 from insights.domain import ChannelLine, Customer, Revenue, channel_lines
+from insights.freshness import tell_freshness
 from insights.rebuild import rebuild
 
 FIRST = "0001-01-01T00:00:00+00:00 00000000-0000-0000-0000-000000000000"  # before every entry of a timeline
@@ -20,7 +21,7 @@ class InsightsService:
 
     async def GetCustomer(self, request: insights_pb2.GetCustomerRequest, work: Work) -> insights_pb2.Customer:
         [customer] = await customers.describe([await work.get(Customer, request.name)], work)
-        await _tell_freshness(customer, work)
+        await tell_freshness(customer, work)
         return customer
 
     async def ListCustomers(
@@ -38,7 +39,7 @@ class InsightsService:
         bound_to = digest("timeline", customer.name, work.caller.name, work.caller.actor)
         after = read_token(key, request.page_token, bound_to) if request.page_token else FIRST
         after_time, after_id = after.split(" ")
-        journeys = (await customers.journey_ids([customer.account], work))[customer.account]
+        journeys = list((await customers.journey_ids([customer.account], work))[customer.account])
         rows = await work.rows(
             tables.TIMELINE,
             account=customer.account,
@@ -53,7 +54,7 @@ class InsightsService:
             last = rows[size - 1]
             position = f"{last['event_time'].isoformat()} {last['event_id']}"
             answer.next_page_token = make_token(key, position, bound_to)
-        await _tell_freshness(answer, work)
+        await tell_freshness(answer, work)
         return answer
 
     async def ListJourneys(
@@ -63,7 +64,7 @@ class InsightsService:
         links = await customers.journey_ids([account], work)
         paths = (await customers.journeys([account], links, work))[account]
         answer = insights_pb2.ListJourneysResponse(journeys=[customers.journey_message(path) for path in paths])
-        await _tell_freshness(answer, work)
+        await tell_freshness(answer, work)
         return answer
 
     async def GetChannelReport(
@@ -80,7 +81,7 @@ class InsightsService:
         names = {row["name"]: row["display_name"] for row in await work.rows(tables.CHANNEL_NAMES)}
         lines = channel_lines(counted["leads"], counted["customers"], revenue, names)[: tables.MOST_CHANNELS]
         report = insights_pb2.ChannelReport(channels=[_figures(line) for line in lines])
-        await _tell_freshness(report, work)
+        await tell_freshness(report, work)
         return report
 
     async def RebuildInsights(
@@ -120,12 +121,3 @@ def _figures(line: ChannelLine) -> insights_pb2.ChannelFigures:
         other_revenue=[insights_pb2.Amount(amount=one, currency=code) for one, code in line.revenue.other_revenue],
         name=line.name,
     )
-
-
-async def _tell_freshness(answer: Any, work: Work) -> None:
-    """How far each source was read, by its name."""
-    for row in await work.rows(tables.FRESHNESS):
-        mark = answer.freshness[row["source"]]
-        mark.position = row["position"]
-        mark.event_time.FromDatetime(row["event_time"])
-        mark.apply_time.FromDatetime(row["apply_time"])

@@ -7,15 +7,14 @@ by the newest version of its record. Which entries belong to a customer is found
 from chassis.database import TIME, Query, listed, record_columns
 from chassis.figures import Counted
 from chassis.records import names
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Numeric, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, Numeric, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from chassis import figures
+from insights import lead_facts
 from insights.domain import Customer
 
-METADATA = MetaData()
-
-NAME = Text(collation="C")
+METADATA, NAME = lead_facts.METADATA, lead_facts.NAME
 
 customers = Table(
     "customers",
@@ -53,9 +52,11 @@ records = Table(
     Column("amount", Numeric(19, 4)),
     Column("amount_currency", NAME, nullable=False),
     Column("archive_time", TIME),
+    Column("merged_into", NAME, nullable=False, server_default=""),
 )
 Index("records_account", records.c.account, records.c.collection, postgresql_where=records.c.account != "")
 Index("records_journey", records.c.journey_id, postgresql_where=records.c.account == "")
+Index("records_merged_into", records.c.merged_into, postgresql_where=records.c.merged_into != "")
 Index("records_collection", records.c.collection, records.c.channel)
 
 timeline = Table(
@@ -94,7 +95,12 @@ freshness = Table(
 
 # What the channel report says: what each channel brought.
 COUNTED = [
-    Counted(table="records", kind="leads", key="{row}.channel", rows="{row}.collection = 'leads'"),
+    Counted(
+        table="records",
+        kind="leads",
+        key="{row}.channel",
+        rows="{row}.collection = 'leads' AND {row}.merged_into = ''",  # leads that are one count once
+    ),
     Counted(table="customers", kind="customers", key="{row}.channel", rows="{row}.customer_time IS NOT NULL"),
     Counted(
         table="records",
@@ -113,7 +119,8 @@ RECORDS = {Customer: customers}
 MOST_JOURNEYS, MOST_CONTACTS, MOST_CHANNELS = 100, 100, 1000
 
 # What the reader may see, by the permission to read each kind of record; `customers.sight` gives the parameters.
-# `r` is a row of `records`, `t` one of the timeline, whose record it is about must be seen.
+# `r` is a row of `records`, `t` one of the timeline, whose record it is about must be seen, or the lead that goes on in
+# its place.
 SEEN = (
     "(r.collection = any(CAST(:all_of AS text[]))"
     " OR r.collection = any(CAST(:own_of AS text[])) AND r.owner = any(CAST(:me AS text[]))"
@@ -122,31 +129,51 @@ SEEN = (
 )
 TOLD = (
     "(split_part(t.subject, '/', 1) = any(CAST(:all_of AS text[]))"
-    f" OR EXISTS (SELECT FROM records r WHERE r.name = t.subject AND {SEEN}))"
+    f" OR EXISTS (SELECT FROM records r WHERE r.name = t.subject AND {SEEN})"
+    " OR EXISTS (SELECT FROM records m JOIN records r ON r.name = m.merged_into"
+    f"  WHERE m.name = t.subject AND m.merged_into <> '' AND {SEEN}))"
 )
 
+# A deal or a contact that was put away brings no journey along: a conversion that was taken back leaves such.
+# An account's journeys, and those of leads that were merged into its lead: each of these is part of that lead's.
 JOURNEYS = Query(
     text(
-        "SELECT mine.account, found.journey_id FROM unnest(CAST(:accounts AS text[])) AS mine(account)"
-        " CROSS JOIN LATERAL (SELECT DISTINCT journey_id FROM"
-        "  (SELECT journey_id FROM customers WHERE id = CAST(substr(mine.account, 10) AS uuid)"
-        "   UNION ALL SELECT journey_id FROM records r"
-        f"   WHERE r.account = mine.account AND r.account <> '' AND {SEEN}) known"
-        f"  WHERE journey_id IS NOT NULL ORDER BY journey_id LIMIT {MOST_JOURNEYS}) found"
+        "SELECT mine.account, found.journey_id, found.part_of FROM unnest(CAST(:accounts AS text[])) AS mine(account)"
+        " CROSS JOIN LATERAL (WITH RECURSIVE own AS ("
+        "  SELECT journey_id FROM customers WHERE id = CAST(substr(mine.account, 10) AS uuid)"
+        "  UNION SELECT journey_id FROM records r"
+        "   WHERE r.account = mine.account AND r.account <> ''"
+        f"    AND (r.archive_time IS NULL OR r.collection NOT IN ('opportunities', 'contacts')) AND {SEEN}),"
+        " merged AS (SELECT m.name, m.journey_id, r.journey_id AS part_of FROM records r"
+        "   JOIN records m ON m.merged_into = r.name AND m.merged_into <> ''"
+        f"  WHERE r.account = mine.account AND r.account <> '' AND r.collection = 'leads' AND {SEEN}"
+        "  UNION SELECT m.name, m.journey_id, into_it.part_of FROM merged into_it"
+        "   JOIN records m ON m.merged_into = into_it.name AND m.merged_into <> '')"
+        " SELECT DISTINCT ON (journey_id) journey_id, part_of FROM ("
+        "   SELECT journey_id, journey_id AS part_of, 0 AS far FROM own"
+        "   UNION ALL SELECT journey_id, part_of, 1 FROM merged) known"
+        f" WHERE journey_id IS NOT NULL ORDER BY journey_id, far, part_of LIMIT {MOST_JOURNEYS}) found"
     )
 )
 # `links` pairs accounts with their journeys, as JOURNEYS found them.
 LINKS = "unnest(CAST(:linked AS text[]), CAST(:journeys AS uuid[])) AS link(account, journey_id)"
 STAGES = Query(
     text(
-        "SELECT DISTINCT ON (account, journey_id, type) * FROM ("
+        "WITH entered AS ("
         " SELECT account, journey_id, type, event_time, event_id, subject, trace_id FROM timeline t"
         "  WHERE account = any(CAST(:accounts AS text[])) AND account <> '' AND type = any(CAST(:types AS text[]))"
         f"   AND {TOLD}"
         " UNION ALL SELECT link.account, t.journey_id, t.type, t.event_time, t.event_id, t.subject, t.trace_id"
         f"  FROM {LINKS} JOIN timeline t ON t.journey_id = link.journey_id AND t.account = ''"
         f"   AND t.type = any(CAST(:types AS text[])) AND {TOLD}"
-        ") entered WHERE journey_id IS NOT NULL ORDER BY account, journey_id, type, event_time, event_id"
+        ") SELECT DISTINCT ON (account, journey_id, type) * FROM entered e"
+        " WHERE journey_id IS NOT NULL AND type <> all(CAST(:takes_back AS text[])) AND NOT EXISTS ("
+        "  SELECT FROM entered back"
+        "  JOIN unnest(CAST(:taken_back AS text[]), CAST(:takes_back AS text[])) AS pair(what, by)"
+        "   ON back.type = pair.by AND e.type = pair.what"
+        "  WHERE back.account = e.account AND back.journey_id = e.journey_id AND back.subject = e.subject"
+        "   AND back.event_time >= e.event_time)"
+        " ORDER BY account, journey_id, type, event_time, event_id"
     )
 )
 COUNTS = Query(

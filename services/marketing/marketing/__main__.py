@@ -1,4 +1,4 @@
-"""The marketing process: channels, pages, spend and touches."""
+"""The marketing process: channels, pages, spend, touches and materials."""
 
 from chassis.erasing import Forgetting
 from chassis.events import reactions_of
@@ -6,12 +6,13 @@ from chassis.service import Service, run
 
 from chassis import figures
 from marketing import reactions, tables
+from marketing.material_rpc import MaterialService
 from marketing.rpc import MarketingService
 from marketing.suppression import suppress_erased
 
 SERVICE = Service(
     name="marketing",
-    rpcs=[MarketingService()],
+    rpcs=[MarketingService(), MaterialService()],
     tables=tables.RECORDS,
     reactions=reactions_of(reactions),
     forgetting=Forgetting(person=suppress_erased),

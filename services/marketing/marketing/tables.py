@@ -4,13 +4,14 @@ from typing import Any
 
 from chassis.database import TIME, Query, enum_column, listed, record_columns
 from chassis.figures import Counted
-from sqlalchemy import Column, Date, MetaData, Numeric, Table, Text, func, select
+from sqlalchemy import Column, Date, Numeric, Table, Text, func, select
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from chassis import figures
+from marketing import material_tables
 from marketing.domain import Channel, LandingPage, SpendEntry, Suppression, SuppressionReason, Touch
 
-METADATA = MetaData()
+METADATA = material_tables.METADATA
 MOST_CHANNELS = 1000
 
 
@@ -90,7 +91,7 @@ RECORDS = {
     SpendEntry: spend_entries,
     Touch: touches,
     Suppression: suppressions,
-}
+} | material_tables.RECORDS
 
 # What other services said, a row per record of theirs, so that any order of their events leaves the same rows.
 lead_sources = Table(
@@ -131,6 +132,7 @@ PUT_LEAD = (
     " ON CONFLICT (lead) DO UPDATE"
     " SET owner = excluded.owner, team = excluded.team, channel = excluded.channel"
 )
+FORGET_LEAD = "DELETE FROM lead_sources WHERE lead = $1::text"
 PUT_CUSTOMER = (
     "INSERT INTO known_customers (account, owner, team, channel) VALUES ($1::text, $2::text, $3::text, $4::text)"
     " ON CONFLICT (account) DO UPDATE"

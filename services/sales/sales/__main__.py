@@ -5,11 +5,11 @@ from chassis.service import Service, run
 
 from chassis import figures
 from sales import reactions, tables
-from sales.rpc import SalesService
+from sales.rpc import LeadAcceptanceService, SalesService
 
 SERVICE = Service(
     name="sales",
-    rpcs=[SalesService()],
+    rpcs=[SalesService(), LeadAcceptanceService()],
     tables=tables.RECORDS,
     reactions=reactions_of(reactions),
     chores=[figures.fold],

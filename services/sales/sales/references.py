@@ -3,16 +3,19 @@
 from typing import TypeVar
 
 from chassis.errors import ExternalIdTaken, InvalidFields
-from chassis.reach import readable_of
+from chassis.identity import Caller
+from chassis.reach import readable, readable_of
 from chassis.values import CustomerRecord, id_of, is_uuid
 from chassis.work import LostRace, Work
 
 from sales import tables
 from sales.domain.account import Account
 from sales.domain.contact import Contact
+from sales.domain.lead_acceptance import Mode, Target
 from sales.domain.opportunity import Opportunity
 
 R = TypeVar("R", bound=CustomerRecord)
+L = TypeVar("L", Account, Contact, Opportunity)
 
 OWN_KINDS: dict[str, type[CustomerRecord]] = {kind.collection: kind for kind in (Account, Contact, Opportunity)}
 
@@ -33,7 +36,23 @@ async def journey_of(subject: str, field_path: str, work: Work) -> str:
     rows = await work.rows(tables.SUBJECT, name=subject)
     if not rows or not readable_of(work.caller, collection, rows[0]["owner"], rows[0]["team"]):
         raise InvalidFields((field_path, f"{subject} is not known here (yet), or you may not see it"))
+    if merged_into := rows[0]["merged_into"]:
+        raise InvalidFields((field_path, f"{subject} was merged into {merged_into}, which goes on in its place"))
     return str(rows[0]["journey_id"] or "")
+
+
+async def linked_record(kind: type[L], target: Target, field_path: str, user: Caller, work: Work) -> L | None:
+    """The record a target names, None if it names none; InvalidFields if there is none, if it is archived or the user
+    may not read it, or if a name stands where none is asked for."""
+    if (target.mode is Mode.LINK) != bool(target.name):
+        raise InvalidFields((f"{field_path}.name", "goes with LINK, and LINK with a name"))
+    if not target.name:
+        return None
+    is_one = target.name.startswith(f"{kind.collection}/") and is_uuid(id_of(target.name))
+    record = await work.find_one(kind, id=id_of(target.name)) if is_one else None
+    if record is None or record.archive_time or not readable(user, work.context.mappers[kind], record):
+        raise InvalidFields((f"{field_path}.name", f"there is no {target.name}, or you may not see it"))
+    return record
 
 
 async def give_owner(record: CustomerRecord, field_path: str, work: Work) -> None:

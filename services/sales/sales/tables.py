@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from chassis.database import TIME, Query, customer_columns, enum_column, listed, record_columns
+from chassis.database import (
+    TIME,
+    Query,
+    custom_column,
+    customer_columns,
+    enum_column,
+    labels_column,
+    listed,
+    record_columns,
+)
 from chassis.figures import Counted
 from sqlalchemy import (
     CHAR,
@@ -26,6 +35,7 @@ from sales.domain import activity, opportunity
 from sales.domain.account import Account
 from sales.domain.activity import Activity
 from sales.domain.contact import Contact
+from sales.domain.lead_acceptance import LeadAcceptance
 from sales.domain.opportunity import Opportunity
 from sales.domain.order import Order
 from sales.domain.pipeline import Pipeline
@@ -59,7 +69,7 @@ accounts = Table(
     METADATA,
     *customer_columns(),
     Column("archive_time", TIME),
-    _json("labels"),
+    labels_column(),
     _text("display_name"),
     _name("lead", filtered=True),
     _name("channel", filtered=True),
@@ -67,6 +77,7 @@ accounts = Table(
     _text("phone"),
     _name("industry", filtered=True),
     Column("customer_time", TIME),
+    custom_column(),
     info={"collection": "accounts", "customers_see": {}},
 )
 accounts.c.create_time.info |= FILTER
@@ -77,7 +88,7 @@ contacts = Table(
     METADATA,
     *customer_columns(),
     Column("archive_time", TIME),
-    _json("labels"),
+    labels_column(),
     _text("display_name"),
     _name("account", filtered=True),
     _name("email", filtered=True),
@@ -102,7 +113,7 @@ opportunities = Table(
     METADATA,
     *customer_columns(),
     Column("archive_time", TIME),
-    _json("labels"),
+    labels_column(),
     _text("display_name"),
     enum_column("state", opportunity.State),
     _name("account", filtered=True),
@@ -117,6 +128,7 @@ opportunities = Table(
     Column("close_time", TIME),
     _text("lose_reason"),
     _name("channel", filtered=True),
+    custom_column(),
     info={"collection": "opportunities"},
 )
 opportunities.c.create_time.info |= FILTER
@@ -174,9 +186,31 @@ activities = Table(
     Column("close_time", TIME),
     _text("note"),
     Column("follow_up", Boolean, nullable=False),
+    Column("lead", Text(collation="C"), nullable=False, server_default=""),
+    # From here on: columns that came later. An older release writes rows without them.
+    Column("merges", JSONB, nullable=False, server_default="[]"),
     info={"collection": "activities"},
 )
+went_along = text("merges <> '[]'")
+Index(
+    "activities_went_along",
+    text("((merges -> '-1'::integer) ->> 'lead'::text)"),
+    postgresql_where=went_along,
+    _table=activities,
+)
 listed(activities, "state", "subject", "owner", "team", "kind", "due_time", "journey_id")
+Index("activities_lead", activities.c.lead)
+
+lead_acceptances = Table(  # what each conversion of a lead made and linked
+    "lead_acceptances",
+    METADATA,
+    *record_columns(),
+    *(_name(column) for column in ("lead", "account", "contact", "opportunity")),
+    _json("made"),
+    _json("archived"),
+    Column("release_time", TIME),
+)
+Index("lead_acceptances_lead", lead_acceptances.c.lead)
 
 subjects = Table(  # records of other services that activities may be about
     "subjects",
@@ -185,7 +219,13 @@ subjects = Table(  # records of other services that activities may be about
     Column("journey_id", UUID(as_uuid=False)),
     Column("owner", Text(collation="C"), nullable=False),
     Column("team", Text(collation="C"), nullable=False),
+    Column("account", Text(collation="C"), nullable=False, server_default=""),
+    Column("merged_into", Text(collation="C"), nullable=False, server_default=""),
 )
+Index("subjects_account", subjects.c.account, postgresql_where=subjects.c.account != "")
+# As people compare them: a phone number by its digits, a name in any case.
+Index("contacts_phone_digits", text("regexp_replace(phone, '[^0-9]', '', 'g')"), _table=contacts)
+Index("accounts_name_lower", text("lower(btrim(display_name) COLLATE pg_c_utf8)"), _table=accounts)
 
 RECORDS = {
     Account: accounts,
@@ -194,6 +234,7 @@ RECORDS = {
     Opportunity: opportunities,
     Order: orders,
     Activity: activities,
+    LeadAcceptance: lead_acceptances,
 }
 
 LATEST_WON = Query(
@@ -210,6 +251,43 @@ STAGES_IN_USE = Query(
 )
 SUBJECT = Query(select(subjects).where(subjects.c.name == bindparam("name")))
 PUT_SUBJECT = (
-    "INSERT INTO subjects (name, journey_id, owner, team) VALUES ($1::text, $2::uuid, $3::text, $4::text)"
-    " ON CONFLICT (name) DO UPDATE SET journey_id = excluded.journey_id, owner = excluded.owner, team = excluded.team"
+    "INSERT INTO subjects (name, journey_id, owner, team, account, merged_into)"
+    " VALUES ($1::text, $2::uuid, $3::text, $4::text, $5::text, $6::text) ON CONFLICT (name) DO UPDATE SET"
+    " journey_id = excluded.journey_id, owner = excluded.owner, team = excluded.team, account = excluded.account,"
+    " merged_into = excluded.merged_into"
+)
+SAME_PHONE = Query(
+    text(
+        "SELECT id FROM contacts WHERE regexp_replace(phone, '[^0-9]', '', 'g') = CAST(:digits AS text)"
+        " ORDER BY id LIMIT 20"
+    )
+)
+SAME_NAME = Query(
+    text(
+        "SELECT id FROM accounts WHERE lower(btrim(display_name) COLLATE pg_c_utf8)"
+        " = lower(btrim(CAST(:name AS text)) COLLATE pg_c_utf8) AND archive_time IS NULL ORDER BY id LIMIT 20"
+    )
+)
+# What was added to the records that a conversion made, besides those records and what came along with the lead.
+USES = Query(
+    text(
+        "SELECT name FROM ("
+        " SELECT 'contacts/' || id AS name FROM contacts"
+        "  WHERE account = any(CAST(:made AS text[])) AND archive_time IS NULL"
+        " UNION ALL SELECT 'opportunities/' || id FROM opportunities"
+        "  WHERE account = any(CAST(:made AS text[])) AND archive_time IS NULL"
+        " UNION ALL SELECT 'orders/' || id FROM orders WHERE account = any(CAST(:made AS text[]))"
+        " UNION ALL SELECT 'activities/' || id FROM activities"
+        "  WHERE subject = any(CAST(:made AS text[])) AND lead <> CAST(:lead AS text)"
+        " UNION ALL SELECT name FROM subjects"
+        "  WHERE account = any(CAST(:made AS text[])) AND account <> '' AND name NOT LIKE 'leads/%'"
+        ") used WHERE name <> all(CAST(:made AS text[])) ORDER BY name LIMIT 10"
+    )
+)
+# Activities that were about a lead before it was merged. At most as many as are changed at once.
+WENT_ALONG = Query(
+    text(
+        "SELECT id::text AS id FROM activities WHERE merges <> '[]' AND merges->-1->>'lead' = CAST(:lead AS text)"
+        " ORDER BY id LIMIT 1000"
+    )
 )

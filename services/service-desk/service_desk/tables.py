@@ -1,11 +1,25 @@
 """What the service desk stores, and the queries that have a name."""
 
 from chassis.database import TIME, Query, customer_columns, enum_column, listed, record_columns
-from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, Sequence, Table, Text, bindparam, select
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    Sequence,
+    Table,
+    Text,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from chassis import spine
 from service_desk.domain import Account, Case, Entitlement, Priority, State
+from service_desk.product_feedback import FeedbackKind, ProductFeedback
 
 METADATA = MetaData()
 NUMBERS = "case_number"
@@ -68,6 +82,36 @@ accounts = Table(
     info={"collection": "accounts", "customers_see": {}},
 )
 
-RECORDS = {Case: cases, Entitlement: entitlements, Account: accounts}
+product_feedbacks = Table(
+    "product_feedbacks",
+    METADATA,
+    *record_columns(),
+    Column("owner", Text(collation="C"), nullable=False, info={"filter": True}),
+    Column("team", Text(collation="C"), nullable=False, info={"filter": True}),
+    Column("journey_id", UUID(as_uuid=False), info={"filter": True}),
+    Column("display_name", Text, nullable=False),
+    Column("account", Text(collation="C"), nullable=False, info={"filter": True}),
+    Column("contact", Text(collation="C"), nullable=False),
+    Column("case", Text(collation="C"), nullable=False),
+    Column("product", Text(collation="C"), nullable=False, info={"filter": True}),
+    enum_column("kind", FeedbackKind),
+    Column("text", Text, nullable=False),
+    Column("feedback_time", TIME, nullable=False, info={"filter": True}),
+    Column("email", Text(collation="C"), nullable=False),
+    Column("phone", Text(collation="C"), nullable=False),
+    Column("lead_wanted", Boolean, nullable=False),
+    info={"collection": "productFeedbacks"},
+)
+listed(product_feedbacks, "owner", "team", "journey_id", "account", "product", "kind", "feedback_time")
+# People are found by their address, and by the contact that they are.
+email = func.lower(product_feedbacks.c.email)
+Index("product_feedbacks_email", email, postgresql_where=product_feedbacks.c.email != "")
+Index(
+    "product_feedbacks_contact",
+    product_feedbacks.c.contact,
+    postgresql_where=product_feedbacks.c.contact != "",
+)
+
+RECORDS = {Case: cases, Entitlement: entitlements, Account: accounts, ProductFeedback: product_feedbacks}
 
 TEAM_NAMED = Query(select(spine.team.c.name).where(spine.team.c.name == bindparam("team", type_=Text)))

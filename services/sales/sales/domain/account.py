@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
+from chassis.custom_values import Values
 from chassis.values import CustomerRecord
 
 from sales.domain.archive import bring_back, put_away
@@ -24,6 +25,7 @@ class Account(CustomerRecord):
     phone: str = ""
     industry: str = ""
     customer_time: datetime | None = None
+    custom: Values = field(default_factory=dict)
 
     def become_customer(self, at: datetime) -> "list[AccountBecameCustomer]":
         """The first deal won makes a customer; those that follow change nothing. Returns the events, one or none."""

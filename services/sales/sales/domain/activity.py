@@ -30,6 +30,15 @@ class Kind(Enum):
     VISIT = 5
 
 
+@dataclass(frozen=True, kw_only=True)
+class Merged:
+    """A merge that an activity went along with: which lead it was about. `cancelled`: nobody needed it any more."""
+
+    lead: str
+    journey_id: str
+    cancelled: bool = False
+
+
 @dataclass(kw_only=True)
 class Activity(CustomerRecord):
     """Something to do about `subject`. `follow_up`: planned by the suite itself, for a lead's new assignee."""
@@ -47,6 +56,8 @@ class Activity(CustomerRecord):
     close_time: datetime | None = None
     note: str = ""
     follow_up: bool = False
+    lead: str = ""
+    merges: list[Merged] = field(default_factory=list)
 
     def normalise(self) -> None:
         if self.kind is Kind.KIND_UNSPECIFIED:
@@ -61,6 +72,37 @@ class Activity(CustomerRecord):
         self.require_planned()
         self.state, self.close_time = State.CANCELLED, at
         return ActivityCancelled(activity=self, note=note, event_time=at)
+
+    def come_along(self, subject: str, lead: str, at: datetime) -> "ActivityUpdated":
+        """What was about a lead is about what the lead became; done or not."""
+        self.subject, self.lead = subject, lead
+        return ActivityUpdated(activity=self, fields=["subject", "lead"], event_time=at)
+
+    def go_back(self, at: datetime) -> "ActivityUpdated":
+        """The conversion was taken back: it is about the lead again."""
+        self.subject, self.lead = self.lead, ""
+        return ActivityUpdated(activity=self, fields=["subject", "lead"], event_time=at)
+
+    def follow_merge(self, subject: str, journey_id: str, at: datetime, *, needless: bool) -> "ActivityUpdated":
+        """It is about the lead that goes on in place of its own; done or not."""
+        cancelled = needless and self.state is State.PLANNED
+        self.merges = [*self.merges, Merged(lead=self.subject, journey_id=self.journey_id, cancelled=cancelled)]
+        self.subject, self.journey_id = subject, journey_id
+        if cancelled:
+            self.state, self.close_time = State.CANCELLED, at
+        return ActivityUpdated(activity=self, fields=["subject"], event_time=at)
+
+    def undo_merge(self, at: datetime) -> "ActivityUpdated":
+        """The merge was undone: it is about its own lead again."""
+        *self.merges, last = self.merges
+        self.subject, self.journey_id, self.lead = (
+            last.lead,
+            last.journey_id,
+            "",
+        )  # no conversion of the other's takes it
+        if last.cancelled and self.state is State.CANCELLED:
+            self.state, self.close_time = State.PLANNED, None
+        return ActivityUpdated(activity=self, fields=["subject"], event_time=at)
 
     def require_planned(self) -> None:
         if self.state is not State.PLANNED:

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from enum import Enum
 from typing import ClassVar
 
+from chassis.custom_values import Values
 from chassis.errors import FailedPrecondition
 from chassis.values import CustomerRecord, Money
 
@@ -62,6 +63,7 @@ class Opportunity(CustomerRecord):
     close_time: datetime | None = None
     lose_reason: str = ""
     channel: str = ""
+    custom: Values = field(default_factory=dict)
 
     def open(self, stage: Stage, actor: str, at: datetime) -> "OpportunityCreated":
         self._enter(stage, actor, at)

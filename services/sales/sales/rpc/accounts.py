@@ -16,7 +16,7 @@ class Accounts:
         account = from_message(request.account, Account)
         account.journey_id = account.journey_id or new_id()
         await give_owner(account, "account.owner", work)
-        work.emit(AccountCreated(account=work.add(account), event_time=work.now))
+        work.emit(AccountCreated(account=work.add(account, whole=True), event_time=work.now))
         return account
 
     async def GetAccount(self, request: sales_pb2.GetAccountRequest, work: Work) -> Account:

@@ -31,6 +31,7 @@ class Activities:
         activity.require_planned()  # what was expected of a closed one is history
         if "subject" in changed:
             activity.journey_id = await journey_of(activity.subject, "activity.subject", work)
+            activity.lead = ""  # it goes where people put it, and not back with a lead
         if "owner" in changed:
             await give_owner(activity, "activity.owner", work)
         work.emit(ActivityUpdated(activity=activity, fields=changed, event_time=work.now))

@@ -23,7 +23,7 @@ class Opportunities:
         await _check_contact(opportunity, work)
         await give_owner(opportunity, "opportunity.owner", work)
         stage = (await _pipeline(opportunity, work)).stage(opportunity.stage, "opportunity.stage")
-        work.emit(work.add(opportunity).open(stage, work.caller.actor, at=work.now))
+        work.emit(work.add(opportunity, whole=True).open(stage, work.caller.actor, at=work.now))
         return opportunity
 
     async def GetOpportunity(self, request: sales_pb2.GetOpportunityRequest, work: Work) -> Opportunity:

@@ -14,11 +14,9 @@ from crm.directory.v1 import directory_pb2
 from google.api import httpbody_pb2
 
 from directory import erasing, tables
-from directory.domain import (
+from directory.domain.erasure import BootstrapAdministrator, ErasedUser, Erasure, check_erasable
+from directory.domain.people import (
     ADMINISTRATOR,
-    BootstrapAdministrator,
-    ErasedUser,
-    Erasure,
     LastAdministrator,
     RoleBeyondYours,
     ServiceAccount,
@@ -31,10 +29,10 @@ from directory.domain import (
     UserCreated,
     UserUpdated,
     check_customer,
-    check_erasable,
     check_parent,
     check_roles,
 )
+from directory.rpc.calendars import check_calendar
 
 
 class PersonUnknown(NotFound):
@@ -130,6 +128,7 @@ class DirectoryService:
     async def CreateTeam(self, request: directory_pb2.CreateTeamRequest, work: Work) -> Team:
         team = from_message(request.team, Team, id=request.team_id or slug(request.team.display_name))
         check_parent(team.name, team.parent, await _tree(work))
+        await check_calendar(team, work)
         work.emit(TeamCreated(team=work.add(team), event_time=work.now))
         return team
 
@@ -143,6 +142,7 @@ class DirectoryService:
         team = await work.get(Team, request.team.name, request.team.etag)
         if work.update(team, request.team, request.update_mask.paths, "team"):
             check_parent(team.name, team.parent, await _tree(work))
+            await check_calendar(team, work)
             work.emit(TeamUpdated(team=team, event_time=work.now))
         return team
 
@@ -236,6 +236,8 @@ async def _check(identity: User | ServiceAccount, work: Work) -> None:
     """Roles and team exist, the caller may give them, and no other identity has the same token subject."""
     check_roles(identity.roles, roles())
     check_customer(identity.roles, getattr(identity, "account", ""), identity.team)
+    if isinstance(identity, User):
+        await check_calendar(identity, work)
     if identity.team and await work.find_one(Team, id=identity.team.removeprefix("teams/")) is None:
         raise InvalidFields(("team", f"there is no team {identity.team}"))
     identity.subject = identity.subject or identity.name
