@@ -13,6 +13,7 @@ COMMANDS = {
     "up": "crmctl.up",
     "token": "crmctl.token",
     "import": "crmctl.importing",
+    "leads": "crmctl.leads",
     "report": "crmctl.report",
     "journey": "crmctl.journey",
     "trace": "crmctl.trace",

@@ -1,5 +1,6 @@
 """How commands reach a suite: a given one by URL and token, or the local one by its data folder."""
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -139,10 +140,35 @@ class _LocalToken:
         return self._token
 
 
+class _IssuedToken:
+    """A system's tokens from the issuer (OAuth 2.0 client credentials), by the settings that services have, too."""
+
+    def __init__(self) -> None:
+        self._token, self._until = "", 0.0
+
+    def __call__(self, renew: bool) -> str:
+        if renew or time.monotonic() > self._until:
+            form = {
+                "grant_type": "client_credentials",
+                "client_id": os.environ.get("CLIENT_ID", ""),
+                "client_secret": os.environ["CLIENT_SECRET"],
+            }
+            where = os.environ["OIDC_TOKEN_URL"]
+            try:
+                answer = httpx.post(where, data=form, timeout=10).raise_for_status().json()
+                self._token, seconds = str(answer["access_token"]), float(answer.get("expires_in", 60))
+            except (httpx.HTTPError, ValueError, LookupError) as problem:
+                raise Problem(f"The issuer at {where} gives {form['client_id']} no token: {problem}") from None
+            self._until = time.monotonic() + seconds - min(_RENEW_BEFORE_SECONDS, seconds / 2)
+        return self._token
+
+
 def connect(url: str = "", token: str = "", data_dir: Path | None = None) -> Client:
     """The client of a command. What is not given is the local stack's: its address, its administrator's token."""
     if url and token:
         return Client(url, lambda _: token)
+    if url and os.environ.get("OIDC_TOKEN_URL") and os.environ.get("CLIENT_SECRET"):
+        return Client(url, _IssuedToken())
     stack = local_stack(data_dir)
     if stack is None:
         raise Problem(

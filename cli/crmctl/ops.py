@@ -1,4 +1,4 @@
-"""`crmctl ops`: what operators do after something went wrong."""
+"""`crmctl ops`: what operators do to see that all is well, and after something went wrong."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from crmctl.local import local_stack
-from crmctl.options import DataDir
+from crmctl.options import DataDir, Token, Url
 from crmctl.problem import Problem
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -16,7 +16,20 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 @app.callback()
 def ops() -> None:
-    """Put right what an accident left behind."""
+    """See that an installation works; put right what an accident left behind."""
+
+
+@app.command()
+def smoke(url: Url = "", token: Token = "", data_dir: DataDir = None) -> None:
+    """Play a customer's first steps through the gateway: a lead comes, becomes a customer, its story is told.
+
+    Whoever calls needs the rights of a sales manager. Without a token, that of a system is fetched with CLIENT_ID,
+    CLIENT_SECRET and OIDC_TOKEN_URL. Exit code 1, and a sentence, if a step does not work.
+    """
+    from crmctl.connection import connect
+    from crmctl.smoke import play
+
+    play(connect(url, token, data_dir), typer.echo)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from crmctl.connection import Client, Refused
-from crmctl.http import ConnectionFailed, Server
+from crmctl.http import Answer, ConnectionFailed, Server
 from crmctl.problem import Problem
 
 IN_FLIGHT = 20
@@ -45,7 +45,11 @@ class Suite:
 
     async def get(self, path: str, actor: str = "", **params: Any) -> dict[str, Any]:
         """The resource or page at `path`."""
-        return await self._call("GET", path, None, params, {"crm-actor": actor})
+        return (await self._call("GET", path, None, params, {"crm-actor": actor})).json()
+
+    async def document(self, path: str, **params: Any) -> bytes:
+        """The file at `path`."""
+        return (await self._call("GET", path, None, params, {})).body
 
     async def post(
         self, path: str, body: Mapping[str, Any], actor: str = "", once: bool = True, **params: Any
@@ -58,7 +62,7 @@ class Suite:
         """
         said = json.dumps([path, params, actor, "" if once else self.run, body], sort_keys=True)
         headers = {"crm-actor": actor, "idempotency-key": str(uuid.uuid5(_KEYS, said))}
-        return await self._call("POST", path, body, params, headers)
+        return (await self._call("POST", path, body, params, headers)).json()
 
     async def all(self, path: str, field: str, **params: Any) -> list[dict[str, Any]]:
         """Every item of a list; `field` is the list's name in the answer, e.g. `leads`."""
@@ -71,7 +75,7 @@ class Suite:
 
     async def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None, params: Mapping[str, Any], headers: dict[str, str]
-    ) -> dict[str, Any]:
+    ) -> Answer:
         """One call, tried again while the suite is busy. Raises Refused for an answer that would not change."""
         given = {name: value for name, value in headers.items() if value} | {"request-timeout": str(_CALL_SECONDS)}
         renew = False
@@ -90,7 +94,7 @@ class Suite:
                     raise Problem(f"The suite at {self._client.url} does not answer: {problem}.") from None
             else:
                 if 200 <= answer.status < 300:
-                    return answer.json()
+                    return answer
                 refused = Refused(answer.status, answer.json())
                 renew = answer.status == 401 and not renew
                 if (not renew and not _only_for_now(refused)) or attempt >= most:

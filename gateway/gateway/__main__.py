@@ -16,7 +16,7 @@ import uvloop
 import gateway.admin as admin
 import gateway.app as app
 import gateway.grpc_proxy as grpc_proxy
-from chassis import telemetry
+from chassis import telemetry, tls
 from gateway import limits
 from gateway.admission import Admission
 from gateway.connections import Connections
@@ -78,7 +78,7 @@ async def serve(settings: Settings) -> None:
     contract = Contract(settings.descriptors)
     upstreams = Upstreams(contract, settings.upstreams)
     metrics, admission = admin.Metrics(), Admission(contract.upstreams)
-    gate = app.build(contract, upstreams, metrics)
+    gate = app.build(contract, upstreams, metrics, admission.streams)
     connections = Connections(admission, gate.routes.service, gate.refused, most_connections())
     metrics.sections += [admission.text, connections.text]
     web = server(gate, http=connections.protocol)
@@ -86,7 +86,7 @@ async def serve(settings: Settings) -> None:
     proxy, health = grpc_proxy.build(contract, upstreams, admission)
     web_socket, admin_socket = listen(settings.http), listen(settings.admin)
     try:
-        proxy.add_insecure_port(str(settings.grpc))
+        tls.listen(proxy, str(settings.grpc))
     except RuntimeError:
         raise SettingError(f"{settings.grpc.setting}: cannot listen on {settings.grpc}") from None
     log.info("listening: HTTP %s, gRPC %s, admin %s", settings.http, settings.grpc, settings.admin)
@@ -103,6 +103,7 @@ async def serve(settings: Settings) -> None:
     metrics.draining = True
     await health.enter_graceful_shutdown()
     web.should_exit = True
+    admission.streams.stop()
     await asyncio.gather(tasks[0], proxy.stop(DRAIN_SECONDS))
     sweeping.cancel()
     inside.should_exit = True

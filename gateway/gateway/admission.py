@@ -5,8 +5,10 @@ Admission. It looks at a request's head only: refusing must cost next to nothing
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
+from typing import Any
 
 from chassis.errors import CrmError, TooBusy, TooManyAtOnce
 
@@ -179,6 +181,41 @@ class Place:
         lane.give_back(self._caller)
 
 
+class Streams(Shares):
+    """Streams of answers, on both ports. They last as long as their callers and their services want."""
+
+    def __init__(self) -> None:
+        super().__init__(limits.STREAMS)
+        self._calls: set[Any] = set()
+        self.stopping = False
+
+    def stop(self) -> None:
+        """Ends them all, each with a proper end."""
+        self.stopping = True
+        for call in self._calls:
+            call.cancel()
+
+    @contextmanager
+    def place(self, caller: int) -> Iterator[Callable[[Any], Any]]:
+        """A place, and what to give the call to a service to: it ends with the block. Raises Refused."""
+        if error := self.take(caller):
+            raise Refused(error)
+        given: list[Any] = []
+
+        def keep(call: Any) -> Any:
+            given.append(call)
+            self._calls.add(call)
+            return call
+
+        try:
+            yield keep
+        finally:
+            for call in given:
+                call.cancel()
+                self._calls.discard(call)
+            self.give_back(caller)
+
+
 class Admission:
     """All lanes, and the fixed bounds beside them: calls whose request is still arriving, and streams of answers."""
 
@@ -186,7 +223,7 @@ class Admission:
         self.answered = Histogram(limits.ANSWERED_BUCKETS)
         self.arriving = Shares(limits.ARRIVING)
         self.lanes = {service: Lane(self.answered, self.arriving) for service in services}
-        self.streams = Shares(limits.STREAMS)
+        self.streams = Streams()
 
     def text(self) -> list[str]:
         """For /metrics."""

@@ -12,12 +12,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.admin import Metrics
-from gateway.admission import Place, Refused
+from gateway.admission import Place, Refused, Streams
 from gateway.codec import Codec, Unsupported
 from gateway.connections import REFUSALS
 from gateway.connections import problem as refusal
 from gateway.contract import Contract
 from gateway.docs import PAGE, PAGE_HEADERS
+from gateway.event_stream import EventStream
 from gateway.json_text import render
 from gateway.limits import ClientGone
 from gateway.openapi import document
@@ -26,18 +27,24 @@ from gateway.routes import BadContract, Routes
 from gateway.tracing import Exchange
 from gateway.transcode import Transcoder
 from gateway.upstreams import Upstreams
+from gateway.visitors import Visitors
 
 log = logging.getLogger("crm.gateway")
 
 
-def build(contract: Contract, upstreams: Upstreams, metrics: Metrics) -> "Gate":
+def build(contract: Contract, upstreams: Upstreams, metrics: Metrics, streams: Streams) -> "Gate":
     """The ASGI application. Raises BadContract for descriptors that cannot be served."""
-    routes = Routes()
+    routes, visitors = Routes(), Visitors()
     codec = Codec()
     for rpc in contract.public:
         for rule in rpc.rules:
             try:
-                transcoder = Transcoder(codec, rpc, rule, upstreams.channel(rpc.upstream))
+                channel = upstreams.channel(rpc.upstream)
+                transcoder = (
+                    EventStream(codec, rpc, rule, channel, streams)
+                    if rpc.server_streaming
+                    else Transcoder(codec, rpc, rule, channel, visitors)
+                )
             except Unsupported as error:
                 raise BadContract(f"{rpc.path}: {error}") from None
             routes.add(rpc, rule, transcoder)
@@ -103,7 +110,7 @@ class Gate:
         place: Place | None = scope.get("place")
         reason = ""
         try:
-            if scope["path"].startswith("/v1/"):
+            if self.routes.serves(scope["path"]):
                 await self.routes.handle(scope, receive, send)
             else:
                 await self.app(scope, receive, send)
@@ -125,7 +132,8 @@ class Gate:
                 learn = exchange.status in (200, 304, 504)
                 place.leave(exchange.rpc, learn, answered=exchange.status != 499)
             self.metrics.in_flight -= 1
-            self.metrics.count(exchange.rpc, exchange.status, perf_counter() - started)
+            # Of a stream counts how long it took to begin.
+            self.metrics.count(exchange.rpc, exchange.status, scope.get("opened", perf_counter()) - started)
             exchange.finish(scope["method"], reason)
 
 

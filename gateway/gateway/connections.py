@@ -7,6 +7,7 @@ request more than the sweep costs them together.
 import asyncio
 import re
 import secrets
+import weakref
 from collections.abc import Callable
 from functools import partial
 from math import inf
@@ -216,7 +217,8 @@ class BoundedProtocol(HttpToolsProtocol):
             authorization, traceparent = identity(scope)
             caller = hash(authorization or (self.client[0] if self.client else ""))
             lane = self._all.admission.lanes[service]
-            scope["cycle"] = cycle
+            # A reference that counted would keep each request, its body included, until the garbage is collected.
+            scope["cycle"] = weakref.ref(cycle)
             try:
                 place = lane.arrive(caller, partial(self._in_turn, cycle, app, traceparent))
             except Refused as refused:

@@ -27,7 +27,8 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rpc:
-    """One method. `upstream` is the service's proto name, as in the setting UPSTREAM_<SERVICE>."""
+    """One method. `upstream` is the service's proto name, as in the setting UPSTREAM_<SERVICE>; an `anonymous` one is
+    asked without a token, over HTTP alone."""
 
     name: str
     service: str
@@ -36,6 +37,7 @@ class Rpc:
     reply: Descriptor
     rules: tuple[Rule, ...]
     internal: bool
+    anonymous: bool
     client_streaming: bool
     server_streaming: bool
 
@@ -90,13 +92,15 @@ class Contract:
             reply=self.pool.FindMessageTypeByName(method.output_type.removeprefix(".")),
             rules=tuple(rules(method)),
             internal=method.options.Extensions[options_pb2.internal],
+            anonymous=method.options.Extensions[options_pb2.anonymous],
             client_streaming=method.client_streaming,
             server_streaming=method.server_streaming,
         )
 
     def public_files(self) -> list[FileDescriptorProto]:
-        """The files without internal methods, without services that have no other, and without comments."""
-        hidden = {(rpc.service, rpc.name) for rpc in self.rpcs if rpc.internal}
+        """The files without methods that the gRPC port does not serve, without services that have no other, and without
+        comments."""
+        hidden = {(rpc.service, rpc.name) for rpc in self.rpcs if rpc.internal or rpc.anonymous}
         files = []
         for original in self.files.file:
             file = FileDescriptorProto()

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import grpc
@@ -39,7 +38,7 @@ OPTIONS = [
     # spread them anew and no stream is endless. Clients connect again by themselves.
     ("grpc.max_connection_idle_ms", 300_000),
     ("grpc.max_connection_age_ms", 1_800_000),
-    ("grpc.max_connection_age_grace_ms", 30_000),
+    ("grpc.max_connection_age_grace_ms", 330_000),  # longer than a watch lasts
     # A client that is gone without a word is noticed; one that pings more often than each 10 s is told to stop.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
@@ -75,10 +74,11 @@ def reflected(contract: Contract) -> DescriptorPool:
 
 
 class Proxy(grpc.GenericRpcHandler):
-    """Finds the handler of a public method; internal and unknown ones are UNIMPLEMENTED alike."""
+    """Finds the handler of a public method; internal and unknown ones are UNIMPLEMENTED alike, and visitors'."""
 
     def __init__(self, contract: Contract, upstreams: Upstreams, admission: Admission) -> None:
-        self._handlers = {rpc.path: handler(rpc, upstreams.channel(rpc.upstream), admission) for rpc in contract.public}
+        served = [rpc for rpc in contract.public if not rpc.anonymous]
+        self._handlers = {rpc.path: handler(rpc, upstreams.channel(rpc.upstream), admission) for rpc in served}
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         return self._handlers.get(details.method)
@@ -160,42 +160,37 @@ class Streaming:
         self._rpc, self._call, self._streams = rpc, call, admission.streams
 
     async def one(self, requests: AsyncIterator[bytes], context: Context) -> bytes:
-        async with self._place(context):
-            upstream = self._call(requests, timeout=context.time_remaining(), metadata=passed(context))
-            try:
-                reply = await upstream
-            except grpc.aio.AioRpcError as error:
-                await fail(context, error, self._rpc.upstream)
-            await introduce(upstream, context)
-            context.set_trailing_metadata(tuple(await upstream.trailing_metadata()))
-            return reply
+        try:
+            with self._streams.place(caller(context)) as keep:
+                upstream = keep(self._call(requests, timeout=context.time_remaining(), metadata=passed(context)))
+                reply: bytes = await upstream
+                await introduce(upstream, context)
+                context.set_trailing_metadata(tuple(await upstream.trailing_metadata()))
+                return reply
+        except Refused as full:
+            await context.abort_with_status(REFUSALS[full.error.reason])
+        except grpc.aio.AioRpcError as error:
+            await fail(context, error, self._rpc.upstream)
+        raise AssertionError("abort raises")
 
     async def many(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
-        async with self._place(context):
-            sent: Any = requests
-            if not self._rpc.client_streaming:
-                sent = await only(requests, context, limits.MESSAGE_BYTES)
-            upstream = self._call(sent, timeout=context.time_remaining(), metadata=passed(context))
-            try:
+        try:
+            with self._streams.place(caller(context)) as keep:
+                sent: Any = requests
+                if not self._rpc.client_streaming:
+                    sent = await only(requests, context, limits.MESSAGE_BYTES)
+                upstream = keep(self._call(sent, timeout=context.time_remaining(), metadata=passed(context)))
                 await introduce(upstream, context)
                 async for reply in upstream:
                     yield reply
                 context.set_trailing_metadata(tuple(await upstream.trailing_metadata()))
-            except grpc.aio.AioRpcError as error:
-                await fail(context, error, self._rpc.upstream)
-            finally:
-                upstream.cancel()
-
-    @asynccontextmanager
-    async def _place(self, context: Context) -> AsyncIterator[None]:
-        who = caller(context)
-        error = self._streams.take(who)
-        if error is not None:
-            await context.abort_with_status(REFUSALS[error.reason])
-        try:
-            yield
-        finally:
-            self._streams.give_back(who)
+        except Refused as full:
+            await context.abort_with_status(REFUSALS[full.error.reason])
+        except grpc.aio.AioRpcError as error:
+            await fail(context, error, self._rpc.upstream)
+        except asyncio.CancelledError:
+            if not self._streams.stopping:
+                raise
 
 
 def caller(context: Context) -> int:

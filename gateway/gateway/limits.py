@@ -30,6 +30,8 @@ BODY_SECONDS = 10.0
 HEAD_SECONDS = 10.0
 # Longer than the pause of a person who reads, and than most balancers keep theirs. An answer must be read in it, too.
 IDLE_SECONDS = 75
+# For the next part of a stream to leave: its caller reads too slowly, and can go on where it was.
+UNREAD_SECONDS = 20.0
 # A few KB each while idle; the process raises the number of files it may open to match.
 CONNECTIONS = 16_000
 # Other systems keep one each, and browsers cannot speak it.

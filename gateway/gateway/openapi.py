@@ -18,6 +18,7 @@ from gateway.settings import SettingError, descriptors
 from gateway.transcode import MAX_KEY
 
 FILE = Path(__file__).resolve().parents[1] / "openapi.json"
+JSON = "application/json"
 ABOUT = (
     "The REST side of the suite. Every operation is also a gRPC method of the same name. Send a bearer token; "
     "repeat a write safely with an `Idempotency-Key`; guard a change with `If-Match` and the `ETag` you read."
@@ -101,12 +102,14 @@ def describe(
         "summary": text.partition(". ")[0].rstrip("."),
         "description": text,
         "parameters": parameters + query_parameters(rpc, rule, schemas, codec) + headers(rpc, rule),
-        "responses": {"200": success(rpc, schemas)}
+        "responses": success(rpc, schemas)
         | {status: {"$ref": f"#/components/responses/{status}"} for status in ERRORS},
     }
+    if rpc.anonymous:
+        operation["security"] = []
     if rule.body:
         schema = body_schema(rpc, rule, schemas)
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
     return operation
 
 
@@ -173,14 +176,28 @@ def body_schema(rpc: Rpc, rule: Rule, schemas: Schemas) -> dict[str, Any]:
 
 def success(rpc: Rpc, schemas: Schemas) -> dict[str, Any]:
     if rpc.reply.full_name == "google.api.HttpBody":
-        return {"description": "The document.", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+        document = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+        return {"200": {"description": "The document.", "content": document}}
+    if rpc.reply.full_name == "crm.type.v1.Redirect":
+        header = {"description": "The other place.", "schema": {"type": "string", "format": "uri"}}
+        return {"302": {"description": "It is at another place.", "headers": {"Location": header}}}
+    reply = schemas.reference(rpc.reply)
+    content = {"text/event-stream": {"schema": event(reply)}} if rpc.server_streaming else {JSON: {"schema": reply}}
     answer: dict[str, Any] = {
         "description": schemas.comments.get(rpc.reply.full_name) or "Done.",
-        "content": {"application/json": {"schema": schemas.reference(rpc.reply)}},
+        "content": content,
     }
     if "etag" in rpc.reply.fields_by_name:
         answer["headers"] = {"ETag": {"description": "For If-Match.", "schema": {"type": "string"}}}
-    return answer
+    return {"200": answer}
+
+
+def event(reply: dict[str, Any]) -> dict[str, Any]:
+    """A Server-Sent Event whose data are a message."""
+    data = {"type": "string", "contentMediaType": JSON, "contentSchema": reply}
+    place = {"type": "string", "description": "Goes on behind this event, as Last-Event-ID."}
+    kind = {"type": "string", "description": "`problem` for the last one of a stream that failed."}
+    return {"type": "object", "required": ["data"], "properties": {"id": place, "event": kind, "data": data}}
 
 
 def tag(service: str) -> str:

@@ -153,4 +153,6 @@ def details(
 
 def shown(field: str, body_field: str) -> str:
     """`lead.external_ids[0].id` as the caller wrote it: `externalIds[0].id`."""
-    return camel(field.removeprefix(f"{body_field}.") if body_field else field)
+    field = field.removeprefix(f"{body_field}.") if body_field else field
+    ours, custom, slug = f".{field}".partition(".custom.")
+    return camel(ours)[1:] + custom[0 if ours else 1 :] + slug  # a company's own fields are called as it calls them

@@ -5,7 +5,7 @@ last would pay for ninety-nine regular expressions; here a request costs one loo
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.contract import Rpc, Rule
 from gateway.problems import Problem
 
+VERSION = "v1"
 Endpoint = Callable[[Scope, Receive, Send, dict[str, str]], Awaitable[None]]
 SEGMENT = re.compile(r"\{([a-z0-9_.]+)(?:=([^{}]+))?\}|([^{}/]+)")
 
@@ -47,13 +48,18 @@ class Template:
             if match[1]:
                 template.variables[match[1]] = (start, len(template.segments))
             position = match.end() + 1
-        if "**" in template.segments or len(template.segments) < 2 or template.segments[1] is None:
+        if "**" in template.segments or len(template.segments) < 2 or template.collection is None:
             raise BadContract(f"the path {text} needs a version and a collection, and ** is not served")
         return template
 
     @property
+    def collection(self) -> str | None:
+        """What a path is about: behind the version, or of a short path the first of all, as `m` of `/m/{token}`."""
+        return collection_of(self.segments)
+
+    @property
     def key(self) -> tuple[int, str | None, str]:
-        return len(self.segments), self.segments[1], self.verb
+        return len(self.segments), self.collection, self.verb
 
     def fits(self, segments: list[str]) -> bool:
         """Whether a path of the same key has this shape."""
@@ -76,11 +82,16 @@ class Shape:
 
 
 class Routes(BaseRoute):
-    """The Starlette route that answers everything below /v1/."""
+    """The Starlette route that answers everything below /v1/, and short paths."""
 
     def __init__(self) -> None:
         self._table: dict[tuple[int, str | None, str], list[Shape]] = {}
         self._services: dict[str, str] = {}
+        self._short: tuple[str, ...] = ()
+
+    def serves(self, path: str) -> bool:
+        """Whether a path is one of an RPC, or nobody's below /v1/."""
+        return path.startswith("/v1/") or bool(self._short and path.startswith(self._short))
 
     def add(self, rpc: Rpc, rule: Rule, endpoint: Endpoint) -> None:
         """Raises BadContract if another RPC has the same method and path."""
@@ -96,16 +107,19 @@ class Routes(BaseRoute):
             other = shape.methods[rule.method][0]
             raise BadContract(f"{rpc.path} and {other.path} both want {rule.method} {rule.template}")
         shape.methods[rule.method] = (rpc, template, endpoint)
-        self._services[template.segments[1] or ""] = rpc.upstream
+        self._services[template.collection or ""] = rpc.upstream
+        if template.segments[0] != VERSION:
+            self._short += (f"/{template.collection}/",)
 
     def service(self, path: str) -> str | None:
         """Who answers what lies at a path, by its collection alone; None if nobody does."""
-        if not path.startswith("/v1/"):
+        if not self.serves(path):
             return None
-        return self._services.get(path[4:].partition("/")[0].partition(":")[0])
+        behind = path[4:] if path.startswith("/v1/") else path[1:]
+        return self._services.get(behind.partition("/")[0].partition(":")[0])
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        serves = scope["type"] == "http" and scope["path"].startswith("/v1/")
+        serves = scope["type"] == "http" and self.serves(scope["path"])
         return (Match.FULL if serves else Match.NONE), {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,7 +136,7 @@ class Routes(BaseRoute):
             verb = ""
         if b"%" in raw_path:
             segments = [decoded(segment) for segment in segments]
-        collection = segments[1] if len(segments) > 1 else ""
+        collection = collection_of(segments) if len(segments) > 1 else ""
         for shape in self._table.get((len(segments), collection, verb), ()):
             if shape.template.fits(segments):
                 found = shape.methods.get("GET" if method == "HEAD" else method)
@@ -131,6 +145,10 @@ class Routes(BaseRoute):
                 _, template, endpoint = found
                 return endpoint, template.values(segments)
         raise Problem.no_such_path(raw_path.decode("latin-1"))
+
+
+def collection_of(segments: Sequence[str | None]) -> str | None:
+    return segments[1] if segments[0] == VERSION else segments[0]
 
 
 def decoded(segment: str) -> str:

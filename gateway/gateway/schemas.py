@@ -46,19 +46,23 @@ class Schemas:
         self.comments = comments
         self.components: dict[str, Schema] = {}
 
-    def reference(self, message: Descriptor, partial: bool = False) -> Schema:
-        """A message by reference; `partial` is the form of a PATCH, where nothing is required."""
+    def reference(self, message: Descriptor, partial: bool = False, unchecked: bool = False) -> Schema:
+        """A message by reference; `partial` is the form of a PATCH, where nothing is required, `unchecked` one that is
+        not whole yet: nor have its values limits."""
         if message.full_name in SPECIAL:
             return SPECIAL[message.full_name]
         if message.full_name.startswith("google.protobuf.") and message.name.endswith("Value"):
             inner = SCALARS[message.fields_by_name["value"].type]
             return {"oneOf": [inner, {"type": "null"}]}
-        name = message.full_name + (".Patch" if partial else "")
+        name = message.full_name + (".Patch" if partial else ".Values" if unchecked else "")
         if name not in self.components:
             self.components[name] = {}  # stands for itself while a message that contains itself is described
             schema = self.message(message, set())
-            if partial:
+            if partial or unchecked:
                 schema.pop("required", None)
+            for values in schema["properties"].values() if unchecked else ():
+                for word in (*STRING_WORDS.values(), *LIST_WORDS.values()):
+                    values.pop(word, None)
             self.components[name] = schema
         return {"$ref": f"#/components/schemas/{name}"}
 
@@ -95,7 +99,7 @@ class Schemas:
     def single(self, field: FieldDescriptor, rules: validate_pb2.FieldRules) -> Schema:
         """One value of a field, be it repeated or not."""
         if field.type == F.TYPE_MESSAGE:
-            return self.reference(field.message_type)
+            return self.reference(field.message_type, unchecked=rules.ignore == validate_pb2.IGNORE_ALWAYS)
         if field.type == F.TYPE_ENUM:
             return self.enum(field.enum_type)
         schema = dict(SCALARS[field.type])

@@ -2,9 +2,11 @@
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import grpc
+from chassis.wire import JSON_PAGE
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from starlette.types import Receive, Scope, Send
@@ -19,6 +21,7 @@ from gateway.query import Query, put
 from gateway.routes import BadContract, Template
 from gateway.scalars import Invalid
 from gateway.tracing import Exchange
+from gateway.visitors import Visitors
 
 JSON = [
     (b"content-type", b"application/json"),
@@ -26,6 +29,8 @@ JSON = [
     (b"cache-control", b"private, no-cache"),
     (b"x-content-type-options", b"nosniff"),
 ]
+# Where a link leads may change, it is counted each time, and where it led from is nobody's business.
+NOT_KEPT = [(b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")]
 # Request ids are UUIDs; an Idempotency-Key that is not becomes one in this namespace, the same each time.
 KEY_NAMESPACE = uuid.UUID("a3f1f6d2-6f0c-5b0e-9d53-3f6f2c8e7b11")
 MAX_KEY = 255
@@ -36,10 +41,15 @@ WATCH_AFTER_SECONDS = 0.05
 class Transcoder:
     """The endpoint of one google.api.http rule."""
 
-    def __init__(self, codec: Codec, rpc: Rpc, rule: Rule, channel: grpc.aio.Channel | None) -> None:
+    streams = False  # whether this is for methods with many answers, see event_stream
+
+    def __init__(
+        self, codec: Codec, rpc: Rpc, rule: Rule, channel: grpc.aio.Channel | None, visitors: Visitors | None = None
+    ) -> None:
         """`channel` is None if the service's UPSTREAM setting is missing: the route then answers 503."""
-        if rpc.client_streaming or rpc.server_streaming:
-            raise BadContract(f"{rpc.path} streams and cannot have an HTTP route")
+        self._visitors = visitors if rpc.anonymous else None
+        if rpc.client_streaming or rpc.server_streaming is not self.streams:
+            raise BadContract(f"{rpc.path} streams and cannot have this HTTP route")
         self.rpc, self.rule = rpc, rule
         self._paths = {name: tuple(name.split(".")) for name in Template.parse(rule.template).variables}
         self._whole = rule.body == "*"
@@ -55,13 +65,16 @@ class Transcoder:
         self._has_key = "request_id" in rpc.request.fields_by_name
         self._unmasked = self._fields_outside_a_mask()
         self._raw = rpc.reply.full_name == "google.api.HttpBody"
-        self._encode: Any = None if self._raw else codec.encoder(rpc.reply)
+        self._redirects = rpc.reply.full_name == "crm.type.v1.Redirect"
+        self._encode: Any = None if self._raw or self._redirects else codec.encoder(rpc.reply)
         self._reply_has = {name: name in rpc.reply.fields_by_name for name in ("etag", "name", "journey_id")}
         self._request_class = rpc.request_class
-        self._call: Any = channel and channel.unary_unary(
+        # Pages come as the text that goes out; from an older replica, and of what it cannot spell, as messages.
+        self._paged = "next_page_token" in rpc.reply.fields_by_name
+        self._call: Any = channel and getattr(channel, "unary_stream" if self.streams else "unary_unary")(
             rpc.path,
             request_serializer=rpc.request_class.SerializeToString,
-            response_deserializer=rpc.reply_class.FromString,
+            response_deserializer=text_or_message(rpc.reply_class) if self._paged else rpc.reply_class.FromString,
         )
 
     def _body_decoder(self, codec: Codec) -> Any:
@@ -97,20 +110,42 @@ class Transcoder:
     async def __call__(self, scope: Scope, receive: Receive, send: Send, variables: dict[str, str]) -> None:
         """Answers one request; raises Problem."""
         exchange: Exchange = scope["exchange"]
-        exchange.rpc = self.rpc.path
         headers = dict(scope["headers"])
-        limits.check_head(scope["headers"], len(scope["raw_path"]) + len(scope["query_string"]))
-        seconds = limits.deadline(headers)
-        if self._call is None:
-            raise Problem(503, "SERVICE_NOT_CONFIGURED", not_configured(self.rpc.upstream), passing=False)
-        told = metadata(headers, exchange.traceparent)  # who does not say who he is has no body read
-        values = await self._values(scope, receive, headers, variables)
-        call = self._call(self._request_class(**values), timeout=seconds, metadata=told)
-        reply = await self._reply(call, receive)
+        try:
+            call = await self._begin(scope, receive, headers, variables)
+            reply = await self._reply(call, receive)
+        except Problem as problem:
+            if not self._redirects:
+                raise
+            await say(problem, exchange, send)
+            return
         if exchange.span.is_recording():
             has = self._reply_has
             exchange.concerns(reply.name if has["name"] else "", reply.journey_id if has["journey_id"] else "")
         await self._send(reply, headers, exchange, send)
+
+    async def _begin(
+        self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], variables: dict[str, str]
+    ) -> Any:
+        """The call that a request asks for, under way."""
+        exchange: Exchange = scope["exchange"]
+        exchange.rpc = self.rpc.path
+        limits.check_head(scope["headers"], len(scope["raw_path"]) + len(scope["query_string"]))
+        seconds = self._seconds(headers)
+        if self._call is None:
+            raise Problem(503, "SERVICE_NOT_CONFIGURED", not_configured(self.rpc.upstream), passing=False)
+        if self._visitors is None:
+            told = metadata(headers, exchange.traceparent)  # who does not say who he is has no body read
+        else:
+            told = self._visitors.welcome(scope, exchange.traceparent)
+        if self._paged:
+            told.append(JSON_PAGE)
+        values = await self._values(scope, receive, headers, variables)
+        return self._call(self._request_class(**values), timeout=seconds, metadata=told)
+
+    def _seconds(self, headers: dict[bytes, bytes]) -> float | None:
+        """How long the call may take."""
+        return limits.deadline(headers)
 
     async def _values(
         self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], variables: dict[str, str]
@@ -124,7 +159,9 @@ class Transcoder:
             self.query.read(scope["query_string"], values)
         if self._unmasked is not None and values.get("update_mask") is None:
             sent = values.get(self._field) or {}
-            values["update_mask"] = {"paths": [name for name in sent if name not in self._unmasked]}
+            values["update_mask"] = {
+                "paths": [path for name in sent if name not in self._unmasked for path in sent_paths(name, sent[name])]
+            }
         for name, path in self._paths.items():
             if not put(values, path, variables[name]):
                 raise Problem.invalid(path[-1], "differs from the name in the path")
@@ -137,7 +174,7 @@ class Transcoder:
     async def _body(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
         """The body; while it is on its way, the place is another's."""
         place: Place | None = scope.get("place")
-        if place is None or not scope["cycle"].more_body:
+        if place is None or not scope["cycle"]().more_body:
             return await limits.read_body(receive, headers, self._body_limit)
         place.pause()
         body = await limits.read_body(receive, headers, self._body_limit)
@@ -175,7 +212,7 @@ class Transcoder:
         if not put(values, ("request_id",), request_id(text)):
             raise Problem.invalid("Idempotency-Key", "differs from the requestId in the request")
 
-    async def _reply(self, call: grpc.aio.UnaryUnaryCall, receive: Receive) -> Message:
+    async def _reply(self, call: grpc.aio.UnaryUnaryCall, receive: Receive) -> Any:
         """The service's answer. Raises Problem for an error, ClientGone if the caller leaves while it is computed."""
         watch = Watch(call, receive)
         try:
@@ -192,13 +229,16 @@ class Transcoder:
     async def _send(self, reply: Any, headers: dict[bytes, bytes], exchange: Exchange, send: Send) -> None:
         out = [(b"traceparent", exchange.traceparent.encode()), (b"x-trace-id", exchange.trace_id.encode())]
         status = 200
-        if self._raw:
+        if self._redirects:
+            status, body = 302, b""
+            out += [(b"location", reply.location.encode("ascii")), *NOT_KEPT, (b"content-length", b"0")]
+        elif self._raw:
             body = reply.data
             # A document is shown or stored, never run as part of this site.
             out += [(b"content-type", reply.content_type.encode("latin-1", "replace")), *JSON[1:]]
             out.append((b"content-security-policy", b"sandbox; default-src 'none'"))
         else:
-            body = json_text.render(self._encode(reply))
+            body = reply if isinstance(reply, bytes) else json_text.render(self._encode(reply))
             out += JSON
         if self._reply_has["etag"] and reply.etag.isascii() and reply.etag:
             tag = f'"{reply.etag}"'.encode()
@@ -212,10 +252,25 @@ class Transcoder:
         await send({"type": "http.response.body", "body": body})
 
 
+async def say(problem: Problem, exchange: Exchange, send: Send) -> None:
+    """A problem in plain words: whoever follows a link is a person with a browser."""
+    exchange.status, body = problem.status, f"{problem.detail}\n".encode()
+    out = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        *JSON[2:],
+        *NOT_KEPT,
+        (b"x-trace-id", exchange.trace_id.encode()),
+    ]
+    out += [(name.encode(), value.encode("latin-1", "replace")) for name, value in problem.headers.items()]
+    out.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": problem.status, "headers": out})
+    await send({"type": "http.response.body", "body": body})
+
+
 class Watch:
     """Cancels a call when its caller closes the connection. Starts late: most calls are over by then."""
 
-    def __init__(self, call: grpc.aio.UnaryUnaryCall, receive: Receive) -> None:
+    def __init__(self, call: grpc.aio.UnaryUnaryCall | grpc.aio.UnaryStreamCall, receive: Receive) -> None:
         self.gone = False
         self._call, self._receive = call, receive
         self._task: asyncio.Task[None] | None = None
@@ -234,6 +289,20 @@ class Watch:
         self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
+            # What a cancelled task raised knows its frame, which knows us: with the call, its request and its body we
+            # would stay until the garbage is collected.
+            self._task = None
+
+
+def sent_paths(name: str, value: Any) -> list[str]:
+    """The paths of a mask that a field makes by being sent: of a company's own fields, each that is named in it."""
+    own = isinstance(value, Message) and value.DESCRIPTOR.full_name == "google.protobuf.Struct"
+    return [f"{name}.{key}" for key in value.fields] or [name] if own else [name]  # type: ignore[attr-defined]
+
+
+def text_or_message(kind: type[Message]) -> Callable[[bytes], Message | bytes]:
+    """Reads an answer that is either; see chassis.wire."""
+    return lambda raw: raw if raw[:1] == b"{" else kind.FromString(raw)
 
 
 def is_text(message: Descriptor, path: tuple[str, ...]) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import grpc
 
+from chassis import tls
 from gateway.contract import Contract
 from gateway.limits import BULK_MESSAGE_BYTES, MESSAGE_BYTES
 from gateway.settings import SettingError
@@ -18,9 +19,7 @@ class Upstreams:
             known = ", ".join(sorted(contract.upstreams))
             raise SettingError(f"UPSTREAM_{upstream.upper()} names no service; there are {known}")
         options = channel_options(contract)
-        self._channels = {
-            upstream: grpc.aio.insecure_channel(target, options=options) for upstream, target in targets.items()
-        }
+        self._channels = {upstream: tls.channel(target, options) for upstream, target in targets.items()}
 
     def channel(self, upstream: str) -> grpc.aio.Channel | None:
         return self._channels.get(upstream)

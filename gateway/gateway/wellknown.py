@@ -141,7 +141,8 @@ def encode_value(message: Message) -> Any:
     plain = getattr(message, which)
     if which == "number_value" and not math.isfinite(plain):
         raise ValueError("google.protobuf.Value cannot carry NaN or Infinity in JSON")
-    return plain
+    whole = which == "number_value" and plain.is_integer() and abs(plain) < 2**53
+    return int(plain) if whole else plain
 
 
 def encode_struct(message: Message) -> dict[str, Any]:

@@ -4,10 +4,11 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
+from chassis.spreadsheet import guarded
+
 from crmctl.olist.files import COLUMNS, REQUIRED, Row, Table
 
 LINE, REASON = "error_line", "error_reason"
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class Rejected:
@@ -56,11 +57,5 @@ class Rejected:
             with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
                 writer = csv.DictWriter(file, [*columns, LINE, REASON], extrasaction="ignore", restval="")
                 writer.writeheader()
-                for row in rows:
-                    writer.writerow(row.cells | {LINE: row.line, REASON: _no_formula(self._reasons[row])})
-
-
-def _no_formula(reason: str) -> str:
-    """A sentence that a spreadsheet does not run. The cells of the input are written back as they were, since they are
-    to be imported again; what runs there ran in the input."""
-    return f"'{reason}" if reason.startswith(FORMULA) else reason
+                for row in rows:  # the cells as they were, to be imported again: what runs there ran in the input
+                    writer.writerow(row.cells | {LINE: row.line, REASON: guarded(self._reasons[row])})
