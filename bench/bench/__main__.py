@@ -1,7 +1,7 @@
 """`make bench`: starts the suite, fills it, measures, says what was found.
 
 SIZE=100000 leads · QUICK=1 for a look within two minutes · ONLY=create,get · C=32 or C=1,16,32 · WAYS=REST,database ·
-BENCH_SECONDS=2 of each measurement · REPEAT=3
+BENCH_SECONDS=2 of each measurement · REPEAT=3 · BACKLOG=500000 leads, whose events a consumer catches up with
 """
 
 import argparse
@@ -34,9 +34,11 @@ def asked() -> Plan:
     parser.add_argument("--ways", default="")
     parser.add_argument("--seconds", type=int, default=0)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--backlog", type=int, default=0)
     given = parser.parse_args()
     known = {one.name: one for one in OPERATIONS}
-    names = [name for name in given.only.split(",") if name] or (QUICK_OPERATIONS if given.quick else list(known))
+    everything = () if given.backlog else QUICK_OPERATIONS if given.quick else list(known)
+    names = [name for name in given.only.split(",") if name] or everything
     if unknown := [name for name in names if name not in known]:
         parser.exit(2, f"ONLY: there is no operation {unknown[0]}; there are {', '.join(known)}.\n")
     ways = tuple(way for way in WAYS if way in (given.ways.split(",") if given.ways else WAYS))
@@ -48,8 +50,9 @@ def asked() -> Plan:
         ways=("REST", "database") if given.quick and not given.ways else ways,
         seconds=given.seconds or (1 if given.quick else 2),
         repetitions=given.repeat,
-        lag=not given.only,
-        thorough=not given.quick and not given.only,
+        lag=not given.only and not given.backlog,
+        thorough=not given.quick and not given.only and not given.backlog,
+        backlog=given.backlog,
     )
 
 

@@ -14,6 +14,12 @@ SELLERS_IN_A_TEAM = 10
 CHANNELS = ("search-ads", "newsletter", "trade-fair", "partners", "web")
 # What tells one customer from the next in names, addresses and numbers: so many digits, found again by `rows`.
 SERIAL = "99000000{:04}"
+# Every 4,000th lead has the same name and another company: as often as people in a real company's leads share one.
+GIVEN = "Ana Boris Galina Hugo João Katya Luísa Martin Nadia Zoran"
+FIRST = "Al Bar Cas Dob Fer Gar Hol Iva Kar Lop Mar Nik Oli Pet Rod San Tod Vas Wei Zhe"
+LAST = "anov berg cheva dez eira fonso gov hansen iano jevic kova linas mann nikova oso pulos quez roth ski ton"
+FAMILIES = [first + last for first in FIRST.split() for last in LAST.split()]
+PEOPLE = [f"{given} {family}" for given in GIVEN.split() for family in FAMILIES]
 LISTENERS = ("/v1/leads", "/v1/accounts", "/v1/contracts", "/v1/cases", "/v1/customers")
 
 
@@ -133,9 +139,10 @@ def systems() -> list[str]:
 
 def lead(serial: str, channel: str = CHANNELS[0]) -> dict[str, Any]:
     """A lead as a form on a web site brings it."""
+    number, again = int(serial), int(serial) // len(PEOPLE)
     return {
-        "displayName": f"Ana Pereira {serial}",
-        "company": f"Café São João {serial}",
+        "displayName": PEOPLE[number % len(PEOPLE)],
+        "company": f"Café {FAMILIES[(number + 37 * again) % len(FAMILIES)]} {serial}",
         "email": f"ana{serial}@example.com",
         "phone": f"+{serial}",
         "channel": f"channels/{channel}",

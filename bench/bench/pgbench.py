@@ -40,6 +40,8 @@ async def run(stand: Stand, script: Script, connections: int, seconds: float) ->
             env={"PGPASSWORD": str(address.password)}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         said, complaint = await process.communicate()
+        if b"number of transactions actually processed: 0\n" in said:
+            raise RuntimeError(f"pgbench ended no transaction in {seconds:g} s: the machine has other work")
         if process.returncode != 0 or b"number of failed transactions: 0 " not in said:
             raise RuntimeError(f"pgbench: {complaint.decode()[-2000:]}{said.decode()[-2000:]}")
         lines = [line for log in Path(folder).glob("log*") for line in log.read_text().splitlines()]

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from bench import footprint, rows
-from bench.backlog import catch_up
+from bench.backlog import LEADS, catch_up, publish
 from bench.baselines import Baseline, Ground, Loading, story_ids
 from bench.company import Company
 from bench.lag import lag
@@ -35,6 +35,7 @@ class Plan:
     repetitions: int
     lag: bool = True
     thorough: bool = True  # also what takes long: catching up, starting
+    backlog: int = 0  # leads whose events are to be caught up with; 0: as many as usual, if thorough
     company: Company = field(default_factory=Company)
 
     def steps(self, operation: Operation, baseline: Baseline | None) -> list[tuple[Way, int]]:
@@ -61,9 +62,10 @@ async def bench(plan: Plan, data_dir: Path, console: Console) -> Report:
         if plan.lag:
             console.print("Event lag ...")
             await _lags(running, report)
-        if plan.thorough:
-            console.print("How fast a consumer catches up ...")
-            report.caught_up = [await catch_up(running)]
+        if plan.thorough or plan.backlog:
+            console.print("How fast a consumer and a relay catch up ...")
+            leads = plan.backlog or LEADS
+            report.caught_up = [await catch_up(running, leads), await publish(running, leads)]
         report.memory["after load"] = footprint.memory(running)
         if plan.thorough:
             console.print("How long each process takes to start ...")

@@ -1,0 +1,1 @@
+"""How good the rules that guess are, on real data: `make eval-score`, `make eval-dedupe`."""
