@@ -16,6 +16,8 @@ from chassis.streams import reactions
 from crm.options.v1 import options_pb2
 from google.protobuf import descriptor_pb2
 
+from chassis import copies
+
 ROOT = Path(__file__).resolve().parent.parent
 HTTP = {
     "INVALID_ARGUMENT": 400,
@@ -60,7 +62,7 @@ def events_page() -> str:
                 f"{name} (`{reaction.name}`)"
                 for name, found in reacting.items()
                 for reaction in found
-                if full in reaction.types and reaction.name not in ("know_person", "know_system", "know_team")
+                if full in reaction.types and reaction not in copies.REACTIONS
             ]
             who += [name for name, found in reacting.items() if any(not reaction.types for reaction in found)]
             if full.startswith("crm.directory."):
@@ -120,9 +122,12 @@ def permissions_page() -> str:
     text = (ROOT / "chassis/chassis/roles.toml").read_text()
     given = {role: held for role, held in tomllib.loads(text).items() if role != "service"}
     calls: dict[str, list[str]] = {}
+    open_to_all: list[str] = []
     for file in files().values():
         for method in (method for service in file.service for method in service.method):
-            if not method.options.Extensions[options_pb2.internal]:
+            if method.options.Extensions[options_pb2.anonymous]:
+                open_to_all.append(method.name)
+            elif not method.options.Extensions[options_pb2.internal]:
                 calls.setdefault(method.options.Extensions[options_pb2.permission], []).append(method.name)
     lines = [
         "# Who may do what",
@@ -143,7 +148,8 @@ def permissions_page() -> str:
     lines += [f"| {role.replace('_', ' ')} | {_said_above(text, role)} |" for role in given]
     lines += ["", "## What a permission lets one do", "", "| permission | calls |", "|---|---|"]
     lines += [f"| `{permission}` | {', '.join(names)} |" for permission, names in sorted(calls.items())]
-    return "\n".join([*lines, "| `act_for` | Name the person behind a call with `crm-actor`. |", ""])
+    lines += ["| `act_for` | Name the person behind a call with `crm-actor`. |", "", "## What needs no token", ""]
+    return "\n".join([*lines, "Whoever has the link that such a call asks for: " + ", ".join(open_to_all) + ".", ""])
 
 
 def _said_above(text: str, role: str) -> str:
@@ -167,7 +173,7 @@ def services_table() -> str:
             {
                 type_name.split(".")[1].replace("_", "-")
                 for reaction in reactions(service)
-                if reaction.name not in ("know_person", "know_system", "know_team")
+                if reaction not in copies.REACTIONS
                 for type_name in reaction.types
             }
         )
