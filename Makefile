@@ -14,7 +14,7 @@ SECONDS ?= 600
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup paths generate run test bench compare fuzz chaos soak pgbouncer check format lock openapi docs revision new-service clean
+.PHONY: help setup paths generate run test bench compare eval-score eval-dedupe fuzz chaos soak pgbouncer helm images goldens check format lock openapi docs revision new-service clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -53,25 +53,47 @@ chaos: generate ## the suite under load and faults, then the checker: make chaos
 pgbouncer: setup ## a PgBouncer for the tests that want one (Debian; needs the right to install)
 	@tests/failures/deploys/install_pgbouncer.sh $(BIN)/pgbouncer
 
+helm: setup ## a Helm for the tests of the chart that want one (links yours, or builds it where Go is)
+	@tests/deploy/install_helm.sh $(BIN)/helm
+
+images: ## the image of every part of the suite, by docker: make images TAG=1.0.0 REPOSITORY=registry.example.org/crm
+	@deploy/build_images.sh $(or $(TAG),dev) $(or $(REPOSITORY),crm)
+
+goldens: setup ## what the chart renders for each deploy/helm/crm/ci/*-values.yaml, after a change that is meant
+	@$(BIN)/python deploy/values_schema.py
+	@$(BIN)/python deploy/dashboards.py
+	@PATH=$(CURDIR)/$(BIN):$$PATH; for values in deploy/helm/crm/ci/*-values.yaml; do \
+		shape=$$(basename $$values -values.yaml); \
+		helm template crm deploy/helm/crm --namespace crm --kube-version 1.34.0 --values $$values \
+			> deploy/helm/crm/golden/$$shape.yaml || exit 1; done
+
 soak: generate ## a steady load for half an hour, and whether memory stays flat: make soak MINUTES=30
 	@cd tests && ../$(BIN)/python -m failures.overload.soak --minutes $(MINUTES)
 
 bench: generate ## how fast it is, beside pgbench: make bench QUICK=1 SIZE=100000 ONLY=create,get C=1,32
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(SIZE),--size $(SIZE)) $(if $(ONLY),--only $(ONLY)) \
 		$(if $(C),--connections $(C)) $(if $(WAYS),--ways $(WAYS)) $(if $(REPEAT),--repeat $(REPEAT)) \
-		$(if $(BENCH_SECONDS),--seconds $(BENCH_SECONDS))
+		$(if $(BENCH_SECONDS),--seconds $(BENCH_SECONDS)) $(if $(BACKLOG),--backlog $(BACKLOG))
 
 compare: generate ## results of the bench side by side: make compare RESULTS="before.json after.json"
 	@$(BIN)/python -m bench.compare $(RESULTS)
 
+eval-score: setup ## how good the predictive score is, on real leads: make eval-score DATA=folder TEST=folder
+	@$(BIN)/python -m evaluation.score $(if $(DATA),--data $(DATA)) $(if $(TEST),--test $(TEST))
+
+eval-dedupe: generate ## how good duplicate detection is: make eval-dedupe DATA=folder PARTS=1 SIZE=100000
+	@$(BIN)/python -m evaluation.dedupe $(if $(DATA),--data $(DATA)) $(if $(PARTS),--parts) $(if $(SIZE),--size $(SIZE))
+
 check: generate ## format, lint, types, contracts, generated files, architecture
 	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
-	@$(BIN)/mypy chassis/chassis gateway/gateway cli/crmctl bench/bench $(foreach s,$(SERVICES),$(s)/$(subst -,_,$(notdir $(s))))
+	@$(BIN)/ruff check --no-cache . # what is first-party depends on other files, too
+	@$(BIN)/mypy chassis/chassis gateway/gateway cli/crmctl bench/bench bench/evaluation $(foreach s,$(SERVICES),$(s)/$(subst -,_,$(notdir $(s))))
 	@$(BIN)/buf lint proto/gen/crm.binpb --config buf.yaml
 	@$(BIN)/buf breaking proto/gen/crm.binpb --against proto/baseline.binpb --config buf.yaml
 	@$(BIN)/python -m gateway.openapi --check
 	@$(BIN)/python docs/generate.py --check
+	@$(BIN)/python deploy/values_schema.py --check
+	@$(BIN)/python deploy/dashboards.py --check
 	@$(BIN)/python -m pytest -q tests/architecture
 
 format: setup ## rewrites the code in the one format

@@ -1,12 +1,37 @@
 """What all tests share: real servers for the session, an issuer, and each service started when first asked for."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from chassis.settings import SERVICES, package
 from chassis.testing import Backend
-from harness import Issuer, start
+from harness import Issuer, drop_what_was_left, start
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef, request):
+    """A folder that a fixture made goes with it, unless something failed meanwhile: whole suites leave gigabytes."""
+    if "tmp_path_factory" not in fixturedef.argnames:
+        return (yield)
+    base, failed = request.getfixturevalue("tmp_path_factory").getbasetemp(), request.session.testsfailed
+    before, made = set(base.iterdir()), set()
+
+    def remove() -> None:
+        for folder in made if request.session.testsfailed == failed else ():
+            shutil.rmtree(folder, ignore_errors=True)
+
+    fixturedef.addfinalizer(remove)  # the first of its finalizers runs last
+    result = yield
+    made.update(set(base.iterdir()) - before)
+    return result
+
+
+@pytest.fixture(scope="module", autouse=True)
+def databases_of_ended_services():
+    yield
+    drop_what_was_left()
 
 
 @pytest.fixture(scope="session")

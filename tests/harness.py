@@ -111,6 +111,7 @@ class Running:
     database: Database
     issuer: Issuer
     provider: TracerProvider
+    backend: Backend
     channel: grpc.aio.Channel = field(init=False)
 
     def __post_init__(self) -> None:
@@ -168,15 +169,26 @@ class Running:
         for person in people:
             roles = msgspec.json.encode(person.roles).decode()
             title = person.name.split("/")[1].title()
-            row = (person.name, person.name, title, person.team, roles, person.active, person.account)
+            row = (person.name, person.name, title, person.team, roles, person.active, person.account, "")
             await self.rows(members.PUT_MEMBER, *row)
         for name, parent in (teams or {}).items():
-            await self.rows(members.PUT_TEAM, name, name.split("/")[1].title(), parent)
+            await self.rows(members.PUT_TEAM, name, name.split("/")[1].title(), parent, "")
         self.process.context.members.forget()
 
     async def stop(self) -> None:
         await self.channel.close()
         await self.process.drain()
+        _left.append((self.backend, self.database))
+
+
+_left: list[tuple[Backend, Database]] = []  # databases whose service ended
+
+
+def drop_what_was_left() -> None:
+    """Hundreds of databases would fill the memory that they are in. One that a service is on again stays."""
+    while _left:
+        backend, database = _left.pop()
+        backend.drop_database(database, unused=True)
 
 
 def arrived(event: Message, **attributes: Any) -> Any:
@@ -241,7 +253,9 @@ async def start(service: str, backend: Backend, issuer: Issuer, people: list[Per
     provider = TracerProvider()
     process = Process(defined or definition(service), settings, provider)
     await process.start()
-    running = Running(service, process, settings.grpc_address, settings.admin_address, database, issuer, provider)
+    running = Running(
+        service, process, settings.grpc_address, settings.admin_address, database, issuer, provider, backend
+    )
     await until(lambda: _ready(process), f"{service} is ready")
     await running.know(*people, teams=TEAMS)
     return running

@@ -15,6 +15,9 @@ COMMITTERS = {
     "chassis/chassis/rpc.py",
     "chassis/chassis/database.py",
     "chassis/chassis/erasing.py",
+    "chassis/chassis/timers.py",
+    "chassis/chassis/operating.py",
+    "chassis/chassis/unattended.py",
 }
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 

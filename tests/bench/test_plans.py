@@ -8,6 +8,7 @@ import importlib
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from rich.console import Console
 from sqlalchemy import DateTime
 from sqlalchemy.dialects.postgresql import JSONB
 
-from chassis import figures, filtering, statements
+from chassis import feed, figures, filtering, statements
 
 LEADS = 20_000
 LARGE = 3_000  # rows
@@ -46,7 +47,11 @@ def named() -> Iterator[Any]:
     """Every query that has a name."""
     for service in SERVICES:
         tables = importlib.import_module(f"{package(service)}.tables")
-        queries = {name: one for name, one in vars(tables).items() if isinstance(one, Query)}
+        queries: dict[str, Any] = {}
+        for source in sorted(Path(tables.__file__).parent.glob("*tables.py")):
+            module = importlib.import_module(f"{package(service)}.{source.stem}")
+            found = {name: one for name, one in vars(module).items() if isinstance(one, Query)}
+            queries |= {name if module is tables else f"{source.stem}.{name}": one for name, one in found.items()}
         if "figures" in tables.METADATA.tables:
             queries["figures.SUMS"] = figures.SUMS
         for name, query in queries.items():
@@ -67,6 +72,11 @@ def listed() -> Iterator[Any]:
 async def test_a_named_query_finds_what_it_needs_by_an_index(company, service, query):
     database = company.databases[service]
     await at_ease(await without_values(database, query.sql), database)
+
+
+@pytest.mark.parametrize("name", ["READ", "NEXT", "END", "THERE"])
+async def test_whoever_watches_reads_the_log_by_its_indexes(company, name):
+    await at_ease(await without_values(company.databases["leads"], getattr(feed, name)), company.databases["leads"])
 
 
 @pytest.mark.parametrize(("service", "mapper", "name"), [*listed()])

@@ -17,7 +17,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import date_pb2, money_pb2
 from hypothesis import given
 from hypothesis import strategies as st
-from leads.domain import Lead, LeadSettings, Requirement
+from leads.domain.lead import Lead
+from leads.domain.settings import LeadSettings, Requirement
 
 TEXT = st.text(st.characters(exclude_characters="\0", codec="utf-8")).map(partial(unicodedata.normalize, "NFC"))
 TIMES = st.datetimes(timezones=st.just(UTC))

@@ -7,6 +7,7 @@ from chassis.personal import to_wire
 from chassis.persons import Person
 from chassis.values import new_id
 from crm.chassis.v1 import audit_pb2, personal_pb2
+from crm.leads.v1 import operations_pb2
 from harness import until
 from lead_calls import create, log_call, read, update
 from relayed import on_the_stream, published
@@ -53,20 +54,22 @@ async def holds(leads, broker, word) -> list[str]:
     spelled = word.encode()
     places = [row["type"] for row in await leads.rows("SELECT * FROM outbox") if spelled in row["payload"]]
     places += ["leads" for row in await leads.rows("SELECT l::text AS said FROM leads l") if word in row["said"]]
+    places += ["label" for row in await leads.rows("SELECT text AS said FROM label") if word in row["said"]]
     places += [f"stream {message.seq}" for message in await on_the_stream(broker) if spelled in message.data]
     return places
 
 
 async def test_the_person_is_erased_from_table_outbox_and_stream(broker, leads):
-    lead, other = await known(leads), await create(leads, display_name="Петър", note="stays")
+    lead, other = await known(leads, labels={"said": SAID}), await create(leads, display_name="Петър", note="stays")
     await until(lambda: published(leads, 3), "published")
     before = len(await on_the_stream(broker))
     found = await find(leads, records=[lead.name])
-    assert list(found.person.records) == [lead.name]
+    (call,) = await leads.rows("SELECT id FROM interactions WHERE lead = $1", lead.name)
+    assert sorted(found.person.records) == [f"interactions/{call['id']}", lead.name]
     assert list(found.emails) == [EMAIL]
     erasure = new_id()
     answer = await erased(leads, found.person, erasure)
-    assert (answer.counts.records, answer.counts.events, answer.counts.messages) == (1, 2, 2)
+    assert (answer.counts.records, answer.counts.events, answer.counts.messages) == (2, 2, 2)
     for word in (NAME, EMAIL, PHONE, SAID):
         assert await holds(leads, broker, word) == [], word
     left = await read(leads, lead.name)
@@ -74,6 +77,21 @@ async def test_the_person_is_erased_from_table_outbox_and_stream(broker, leads):
     assert await leads.events(lead.name) == ["LeadCreated", "LeadCalled", "LeadUpdated"]
     assert len(await on_the_stream(broker)) == before + 1  # each redacted event again, and the update
     assert await read(leads, other.name) == other
+
+
+async def test_an_exported_file_that_may_hold_the_person_goes(broker, leads):
+    lead = await known(leads)
+    begun = await leads.call("LeadOperationService/StartLeadExport", operations_pb2.StartLeadExportRequest())
+    name = operations_pb2.GetLeadOperationRequest(name=begun.name)
+
+    async def exported():
+        operation = await leads.call("LeadOperationService/GetLeadOperation", name)
+        return operation if operation.part_count and operation.HasField("end_time") else None
+
+    await until(exported, "the export has ended")
+    answer = await erased(leads, (await find(leads, records=[lead.name])).person, new_id())
+    assert answer.counts.files == 1
+    assert not await leads.rows("SELECT 1 FROM operation_part")
 
 
 async def test_a_redacted_event_has_its_id_and_says_by_which_erasure(broker, leads):
@@ -138,11 +156,16 @@ async def test_the_same_address_is_the_same_person_only_by_the_same_name(leads):
     shares = await create(leads, display_name="Петър Колев", email=EMAIL)
     first = await find(leads, records=[lead.name])
     found = await find(leads, emails=list(first.emails), records=[lead.name], marks=_marks(first))
-    assert set(found.person.records) == {lead.name, twin.name}
+    assert _leads(found) == {lead.name, twin.name}
     assert list(found.similar) == [shares.name]
     assert len(found.shared) == 1
     sure = await find(leads, certain=[EMAIL.upper()])
-    assert set(sure.person.records) == {lead.name, twin.name, shares.name}
+    assert _leads(sure) == {lead.name, twin.name, shares.name}
+
+
+def _leads(found):
+    """The leads among the records; the call that each known one had comes along."""
+    return {name for name in found.person.records if name.startswith("leads/")}
 
 
 def _marks(found):
@@ -229,7 +252,7 @@ async def test_counting_only_changes_nothing(broker, leads):
     person = (await find(leads, records=[lead.name])).person
     request = personal_pb2.ErasePersonRequest(erasure=new_id(), person=person, validate_only=True)
     answer = await leads.call("PersonalDataService/ErasePerson", request)
-    assert (answer.counts.records, list(answer.touched)) == (2, [other.name])
+    assert (answer.counts.records, list(answer.touched)) == (3, [other.name])  # the lead, its call, the other
     assert answer.counts.events == 3
     assert (await read(leads, lead.name)).display_name == NAME
     assert await leads.rows("SELECT 1 FROM erasure") == []

@@ -130,17 +130,17 @@ async def test_a_token_of_deep_json_is_refused(leads):
 @settings(max_examples=40, deadline=None)
 async def test_any_header_is_refused_in_the_same_way(leads, header):
     with pytest.raises(TokenRefused):
-        await leads.process._edge._tokens.subject(f"Bearer {part(header)}.{part(claims())}.x")
+        await leads.process._edge.tokens.subject(f"Bearer {part(header)}.{part(claims())}.x")
 
 
 async def test_another_scheme_is_no_token(leads, issuer):
     with pytest.raises(TokenRefused):
-        await leads.process._edge._tokens.subject(f"Basic {issuer.token('users/root')}")
+        await leads.process._edge.tokens.subject(f"Basic {issuer.token('users/root')}")
 
 
 async def test_a_token_is_refused_after_its_end_even_if_it_was_believed_before(leads, issuer):
     token = issuer.token("users/root", exp=int(time.time()) - 28)  # within the leeway, for two seconds more
-    tokens = leads.process._edge._tokens
+    tokens = leads.process._edge.tokens
 
     async def is_refused():
         try:

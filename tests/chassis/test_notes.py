@@ -82,6 +82,22 @@ async def test_of_a_run_that_fails_nothing_is_noted(leads, inbox):
     assert await seen(leads, subject) == {}
 
 
+async def test_who_chooses_its_subjects_is_asked_once_for_a_run_and_hears_of_those_alone(leads, inbox):
+    subjects = sorted(f"leads/{new_id()}" for _ in range(3))
+    chosen, heard = subjects[1], []
+    asked = f"SELECT subject FROM unnest($1::text[]) AS told(subject) WHERE subject = '{chosen}'"
+
+    async def hear(message: leads_events.LeadCreated, work) -> None:
+        heard.append(work.event.subject)
+
+    some = inbox(Reaction((), Keep.EVERY, hear, among=asked))
+    assert await some.apply_together([told(subject, "Ida") for subject in subjects]) == 3
+    assert heard == [chosen]
+    noting = inbox(Reaction((), Keep.LATEST, note, among=asked))
+    await noting.apply_together([told(subject, "Ida", 2) for subject in subjects])
+    assert await seen(leads, *subjects) == {chosen: "Ida"}
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     versions=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9)), min_size=1, max_size=12),

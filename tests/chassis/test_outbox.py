@@ -8,9 +8,12 @@ import nats
 import pytest
 from chassis.events import decode
 from chassis.sealing import WAIT_FOR_TURN
-from crm.leads.v1 import events_pb2
+from chassis.unattended import unattended
+from chassis.work import Work
+from crm.leads.v1 import events_pb2, leads_pb2
 from harness import until
 from lead_calls import create, log_call
+from leads.domain.lead import Lead
 from relayed import on_the_stream, published
 
 from chassis import outbox, streams
@@ -225,3 +228,43 @@ async def test_what_the_stream_has_already_keeps_its_number_and_holds_nothing_up
     there = {message.seq: message.headers["ce-id"] for message in await on_the_stream(broker)}
     assert {row["position"]: row["id"] for row in rows} == there
     assert there[1] == last.headers["ce-id"]
+
+
+async def looks(leads) -> tuple[int, int]:
+    """How often the relay looked for events, and how many it published."""
+    counts = dict(line.rsplit(" ", 1) for line in (await leads.process.metrics()).splitlines())
+    return int(counts["crm_outbox_looked_total"]), int(counts["crm_outbox_published_total"])
+
+
+async def test_reading_gives_the_relay_nothing_to_do(broker, starting):
+    leads = await starting()
+    lead = await create(leads)
+    await until(lambda: published(leads, 1), "the event is published")
+    before, told = await looks(leads)
+    assert told == 1
+    for _ in range(100):
+        await leads.call("LeadService/GetLead", leads_pb2.GetLeadRequest(name=lead.name))
+    after, _ = await looks(leads)
+    assert after - before <= 3, "it looks once a second by itself"
+
+
+async def test_writing_wakes_the_relay_before_it_would_look_by_itself(broker, starting, monkeypatch):
+    monkeypatch.setattr(outbox, "POLL_SECONDS", 60.0)
+    leads = await starting()
+    lead = await create(leads)
+    for number in range(1, 4):
+        await until(lambda number=number: published(leads, number), "the event is published", seconds=5)
+        await log_call(leads, lead.name)
+
+
+async def test_what_nobody_asked_for_leaves_at_once_too(broker, starting, monkeypatch):
+    monkeypatch.setattr(outbox, "POLL_SECONDS", 60.0)
+    leads = await starting()
+    lead = await create(leads)
+    await until(lambda: published(leads, 1), "the first event is published", seconds=5)
+
+    async def archive(work: Work) -> None:
+        work.emit((await work.get(Lead, lead.name)).archive(work.now))
+
+    await unattended(leads.process.context, "tidying up", archive)
+    await until(lambda: published(leads, 2), "the event of the chore is published", seconds=5)

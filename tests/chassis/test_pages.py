@@ -1,5 +1,6 @@
 """Pages: whatever happens between two of them, each record of the beginning is seen exactly once."""
 
+import asyncio
 import string
 
 import pytest
@@ -78,6 +79,24 @@ async def test_every_record_of_the_beginning_is_seen_exactly_once(leads, page_si
                 archived.add(sorted(set(unseen) - set(seen) - archived)[0])
                 await archive(leads, sorted(archived)[-1])
     assert seen == [name for name in unseen[::-1] if name not in archived]
+
+
+async def test_paging_under_concurrent_inserts_returns_each_record_once(leads):
+    """Four writers go on while somebody turns the pages: what was there at the beginning is seen once, in order; what
+    comes meanwhile at most once."""
+    channel, done = a_channel(), asyncio.Event()
+    there = await many(leads, 25, channel=channel)
+
+    async def write() -> None:
+        while not done.is_set():
+            await create(leads, channel=channel)
+
+    writing = asyncio.gather(*(write() for _ in range(4)))
+    seen = await all_names(leads, page_size=2, filter=f'channel = "{channel}"')
+    done.set()
+    await writing
+    assert len(seen) == len(set(seen))
+    assert [name for name in seen if name in set(there)] == there[::-1]
 
 
 async def test_archived_records_are_listed_only_when_asked_for(leads):

@@ -13,7 +13,7 @@ from crm.sales.v1 import sales_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 from leads import tables
-from leads.domain import Lead
+from leads.domain.lead import Lead
 
 KEY = b"private"
 LEAD = "leads/01922334-5566-7788-99aa-bbccddeeff00"
@@ -173,6 +173,7 @@ def test_a_stored_record_is_blanked_as_its_message_is():
     lead = Lead(id=LEAD[6:], display_name=NAME, email=EMAIL, phone=PHONE, company="Rosa", labels={"a": "b"})
     lead.normalise()
     changed = Eraser(KEY, person()).record(lead, kind)
-    assert set(changed) == {"display_name", "email", "phone", "phone_digits", "labels"}
+    assert set(changed) == {"display_name", "email", "phone", "phone_digits", "match_keys", "labels"}
     assert (lead.display_name, lead.email, lead.phone_digits, lead.company) == (GONE, "", "", "Rosa")
+    assert lead.match_keys == ["c:rs"]
     assert Eraser(KEY, person()).record(lead, kind) == []

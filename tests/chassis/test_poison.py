@@ -166,7 +166,8 @@ async def test_a_database_that_is_away_counts_against_no_event(broker, leads):
     letter = await one_letter(leads)
     assert during <= 1
     assert letter.deliveries == consumer.MOST_DELIVERIES
-    assert len(tried) == consumer.MOST_DELIVERIES
+    # One that the outage interrupted is tried again, beside those that count.
+    assert consumer.MOST_DELIVERIES <= len(tried) <= consumer.MOST_DELIVERIES + 1 + during
 
 
 async def _true(fact: bool) -> bool:

@@ -165,6 +165,156 @@ def test_refused_rows_are_corrected_and_imported_from_the_error_folder(
     assert client.get("/v1/cases", filter='external_ids:"olist/review/ox@2018-07-20"')["cases"]
 
 
+def leads_file(path: Path, rows: list[dict[str, str]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_a_file_of_leads_is_imported_once_however_often_it_is_read(
+    suite: Suite, client: Client, tmp_path: Path
+) -> None:
+    names = ["Ана Иванова", "李娜", "João Conceição"] * 400
+    rows = [{"Nome": name, "nº": f"k{at}", "email": f"k{at}@import.example"} for at, name in enumerate(names)]
+    file, errors = leads_file(tmp_path / "leads.csv", rows), str(tmp_path / "refused.csv")
+    command = ["import", "leads", str(file), "--map", "Nome=display_name", "--key", "nº", "--errors", errors]
+    first = suite.crmctl(*command)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert first.stdout.startswith("1,200 created in ")
+    assert "rows/s" in first.stdout
+    assert suite.crmctl(*command).stdout.startswith("1,200 unchanged in ")
+    rows[0]["Nome"] = "Ана Петрова"
+    leads_file(file, rows)
+    assert suite.crmctl(*command).stdout.startswith("1,199 unchanged, 1 updated in ")
+    (lead,) = client.each("/v1/leads", "leads", filter='external_ids : "csv//k0"')
+    assert (lead["displayName"], lead["email"]) == ("Ана Петрова", "k0@import.example")
+
+
+def test_refused_leads_are_written_down_corrected_and_imported(suite: Suite, client: Client, tmp_path: Path) -> None:
+    rows = [{"display_name": f"Row {at}", "email": f"row{at}@refused.example"} for at in range(3)]
+    rows[1]["email"] = "no address"
+    file, errors, later = leads_file(tmp_path / "leads.csv", rows), tmp_path / "refused.csv", tmp_path / "later.csv"
+    told = suite.crmctl("import", "leads", str(file), "--errors", str(errors))
+    assert (told.returncode, told.stdout.split(" in ")[0]) == (1, "2 created")
+    assert "1 rows refused" in told.stderr
+    text = errors.read_text("utf-8-sig")
+    assert "Row 1,no address,3," in text
+    errors.write_text(text.replace("no address", "row1@refused.example"), "utf-8-sig")
+    again = suite.crmctl("import", "leads", str(errors), "--errors", str(later))
+    assert (again.returncode, again.stdout.split(" in ")[0]) == (0, "1 created")
+    assert not later.exists()
+
+
+def test_an_old_crm_comes_along_after_a_trial_and_can_be_taken_back(
+    suite: Suite, client: Client, tmp_path: Path
+) -> None:
+    rows = [
+        {"Record ID": f"{at}", "First Name": "Ана", "Last Name": f"№ {at}", "Email": f"h{at}@old.example",
+         "Contact owner": "nobody@old.example", "Lead Status": "OPEN", "Tags": "x"}
+        for at in range(250)
+    ]  # fmt: skip
+    file = leads_file(tmp_path / "hubspot.csv", rows)
+    command = ["import", "leads", str(file), "--preset", "hubspot", "--errors", str(tmp_path / "refused.csv")]
+    trial = suite.crmctl(*command, "--dry-run")
+    assert (trial.returncode, trial.stderr) == (0, "")
+    assert "passed over: Tags" in trial.stdout
+    assert "250 created in " in trial.stdout
+    assert "nothing was stored" in trial.stdout
+    listed = 'external_ids : "hubspot//7"'
+    assert list(client.each("/v1/leads", "leads", filter=listed)) == []
+    done = suite.crmctl(*command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "250 created in " in done.stdout
+    (lead,) = client.each("/v1/leads", "leads", filter=listed)
+    assert (lead["displayName"], lead["labels"]["old_status"], lead["labels"]["old_owner"]) == (
+        "Ана № 7",
+        "open",
+        "nobody@old.example",
+    )
+    client.post(f"/v1/{lead['name']}:logCall", {"outcome": "REACHED"})
+    left, import_id = tmp_path / "left.csv", done.stdout.split("crmctl import revert ")[1].split()[0]
+    back = suite.crmctl("import", "revert", import_id, "--left", str(left))
+    assert (back.returncode, back.stdout.split(",")[:2]) == (1, ["249 taken back", " 1 left"])
+    assert left.read_text().splitlines()[1:] == [f"{lead['name']},LEAD_TOUCHED"]
+    assert suite.crmctl(*command).stdout.split(" in ")[0].splitlines()[-1] == "249 created, 1 unchanged"
+
+
+def test_a_file_is_read_by_a_mapping_that_was_kept_of_another_one(suite: Suite, client: Client, tmp_path: Path) -> None:
+    rows = [
+        {"Номер": f"{at}", "Име": "Ана", "Фамилия": f"№ {at}", "Имейл": f"m{at}@kept.example", "Дата": "31.01.2026",
+         "Обувки": "38"}
+        for at in range(3)
+    ]  # fmt: skip
+    file, errors = leads_file(tmp_path / "weekly.csv", rows), str(tmp_path / "refused.csv")
+    kept = suite.crmctl("import", "mapping", str(file), "weekly", "--map", "Обувки=label:shoes")
+    assert (kept.returncode, kept.stderr) == (0, "")
+    assert "leadImportMappings/weekly" in kept.stdout
+    mapping = client.get("/v1/leadImportMappings/weekly")
+    assert (mapping["keyColumn"], mapping["dateOrder"]) == ("Номер", "DAY_MONTH_YEAR")
+    again = leads_file(
+        tmp_path / "next.csv", [*rows, rows[0] | {"Номер": "9", "Имейл": "m9@kept.example", "Дата": "x"}]
+    )
+    done = suite.crmctl("import", "leads", str(again), "--mapping", "weekly", "--errors", errors)
+    assert done.returncode == 1
+    assert "3 created in " in done.stdout
+    assert "Дата: 'x' is no day" in Path(errors).read_text(encoding="utf-8-sig")
+    (lead,) = client.each("/v1/leads", "leads", filter='email = "m1@kept.example"')
+    assert (lead["displayName"], lead["labels"], lead["contactTime"]) == (
+        "Ана № 1",
+        {"shoes": "38"},
+        "2026-01-31T00:00:00Z",
+    )
+    old = {"Record ID": "kept7", "First Name": "Jo", "Email": "j@kept.example", "Lead Status": "OPEN"}
+    hubspot = leads_file(tmp_path / "hubspot.csv", [old | {"Contact owner": "x@y.example"}])
+    assert suite.crmctl("import", "mapping", str(hubspot), "old", "--preset", "hubspot").returncode == 0
+    done = suite.crmctl("import", "leads", str(hubspot), "--mapping", "old", "--errors", errors)
+    assert (done.returncode, done.stdout.split(" in ")[0]) == (0, "1 created")
+    (lead,) = client.each("/v1/leads", "leads", filter='external_ids : "hubspot//kept7"')
+    assert (lead["displayName"], lead["labels"]) == ("Jo", {"old_status": "open", "old_owner": "x@y.example"})
+    wrong = suite.crmctl("import", "leads", str(hubspot), "--mapping", "weekly", "--errors", errors)
+    assert (wrong.returncode, "no file of the mapping" in wrong.stderr) == (1, True)
+
+
+def test_many_leads_are_changed_after_a_preview_and_given_back(suite: Suite, client: Client) -> None:
+    leads = [
+        client.post("/v1/leads", {"displayName": f"Ана № {at}", "channel": "channels/bulk", "labels": {"old": "1"}})[
+            "name"
+        ]
+        for at in range(3)
+    ]
+    command = ["leads", "edit", "--filter", 'channel = "channels/bulk"', "--set", "label:fair=2026"]
+    command += ["--set", "region=Пловдив", "--set", "company_size=7", "--clear", "label:old"]
+    seen = suite.crmctl(*command)
+    assert (seen.returncode, seen.stderr) == (0, "")
+    assert "3 leads: 3 would change, 0 say so already, 0 refused" in seen.stdout
+    assert "region: '' → 'Пловдив'" in seen.stdout
+    assert "nothing was changed" in seen.stdout
+    assert client.get(f"/v1/{leads[0]}")["region"] == ""
+    done = suite.crmctl(*command, "--yes")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "3 changed, 0 refused" in done.stdout
+    lead = client.get(f"/v1/{leads[0]}")
+    assert (lead["region"], lead["companySize"], lead["labels"]) == ("Пловдив", 7, {"fair": "2026"})
+    client.patch(f"/v1/{leads[1]}", {"region": "Варна"})
+    back = suite.crmctl("leads", "undo", done.stdout.split("crmctl leads undo ")[1].split()[0])
+    assert (back.returncode, back.stderr) == (1, "")
+    assert "3 leads given back, 1 left in some of it or whole" in back.stdout
+    assert f"{leads[1]}: region changed since" in back.stdout
+    assert [client.get(f"/v1/{name}")["region"] for name in leads] == ["", "Варна", ""]
+    assert client.get(f"/v1/{leads[0]}")["labels"] == {"old": "1"}
+
+
+def test_an_export_is_imported_as_it_is_and_finds_its_leads(suite: Suite, client: Client, tmp_path: Path) -> None:
+    answer = client.send("GET", "/v1/leads:export", None, {"filter": 'email = "row0@refused.example"'}, {})
+    file = tmp_path / "export.csv"
+    file.write_bytes(answer.content)
+    told = suite.crmctl("import", "leads", str(file), "--errors", str(tmp_path / "refused.csv"))
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.split(" in ")[0] in ("1 unchanged", "1 updated")
+
+
 def test_a_part_of_the_real_rows_is_reported_as_a_plain_count_counts_them(
     suite: Suite, client: Client, olist: Path, tmp_path: Path
 ) -> None:

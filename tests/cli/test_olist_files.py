@@ -79,7 +79,7 @@ def test_refused_rows_are_written_with_their_bytes_and_can_be_read_again(tmp_pat
     assert [row["mql_id"] for row in read_table(tmp_path / "errors" / LEADS).rows] == ["m2"]
 
 
-@pytest.mark.parametrize("reason", ["=HYPERLINK(A1)", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "plain", ""])
+@pytest.mark.parametrize("reason", ["=HYPERLINK(A1)", "+1", "-A1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "plain", ""])
 def test_the_reason_beside_a_refused_row_is_no_formula_and_its_cells_stay_what_they_were(
     tmp_path: Path, reason: str
 ) -> None:

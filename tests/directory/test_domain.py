@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from chassis.errors import InvalidFields
-from directory.domain import (
+from directory.domain.people import (
     AlreadyActive,
     AlreadyDeactivated,
     ServiceAccount,

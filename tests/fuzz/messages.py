@@ -34,8 +34,13 @@ def message(descriptor: Descriptor, chance: random.Random, depth: int = DEPTH) -
 
 def _put(made: Any, field: FieldDescriptor, chance: random.Random, depth: int) -> None:
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        values = field.message_type.fields_by_name["value"].message_type
         for _ in range(chance.randrange(3)):
-            getattr(made, field.name)[chance.choice(NASTY)] = chance.choice(NASTY)
+            if values is not None:
+                child = message(values, chance, max(depth - 1, 0))
+                getattr(made, field.name)[chance.choice(NASTY)].CopyFrom(child)
+            else:
+                getattr(made, field.name)[chance.choice(NASTY)] = chance.choice(NASTY)
     elif field.message_type is not None:
         if depth == 0:
             return

@@ -51,10 +51,14 @@ class World:
 
     seen: list[Seen] = field(default_factory=list)
     replies: dict[str, Reply] = field(default_factory=dict)
+    streamed: dict[str, list[Any]] = field(default_factory=dict)  # what a method with many answers shall say
+    watch_fails_at_once: bool = False
 
     def reset(self) -> None:
         self.seen.clear()
         self.replies.clear()
+        self.streamed.clear()
+        self.watch_fails_at_once = False
 
     @property
     def last(self) -> Seen:
@@ -86,8 +90,11 @@ class World:
             return rpc.reply_class(**reply) if isinstance(reply, dict) else reply
 
         async def many(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
-            for number in range(3):
-                yield rpc.reply_class(i32=number)
+            self.seen.append(Seen(rpc.name, request, dict(context.invocation_metadata() or ()), None))
+            for reply in self.streamed.get(
+                rpc.name, [] if self.watch_fails_at_once else [{"i32": n} for n in range(3)]
+            ):
+                yield rpc.reply_class(**reply) if isinstance(reply, dict) else reply
             if rpc.name in self.replies:
                 await self.replies[rpc.name](request, context)
 
@@ -156,7 +163,7 @@ async def stack(contract: Contract) -> AsyncIterator[Running]:
     targets = dict.fromkeys(contract.upstreams - {"marketing", "sales"}, target) | {"sales": f"127.0.0.1:{dead_port()}"}
     upstreams = Upstreams(contract, targets)
     admission = Admission(contract.upstreams)
-    gate = app.build(contract, upstreams, admin.Metrics())
+    gate = app.build(contract, upstreams, admin.Metrics(), admission.streams)
     connections = Connections(admission, gate.routes.service, gate.refused, MOST_CONNECTIONS)
     web = server(gate, http=connections.protocol)
     listening = socket.create_server(("127.0.0.1", 0))

@@ -60,7 +60,8 @@ def test_every_operation_is_complete(document: dict[str, Any]) -> None:
         assert in_path == {part[1:].split("}")[0] for part in path.split("/") if part.startswith("{")}
         keys = [(parameter["in"], parameter["name"]) for parameter in operation["parameters"]]
         assert len(keys) == len(set(keys)), path
-        assert {"200", "400", "401", "404", "409", "503"} <= set(operation["responses"])
+        assert {"400", "401", "404", "409", "503"} <= set(operation["responses"])
+        assert len({"200", "302"} & set(operation["responses"])) == 1
     assert len(ids) == len(set(ids))
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from gateway.admission import Streams
 from gateway.contract import Contract, Rule
 from gateway.routes import BadContract, Routes, Template
 from gateway.settings import SettingError
@@ -44,7 +45,7 @@ def test_two_rpcs_cannot_have_one_route_whatever_they_call_its_variables(contrac
     [
         ({"rules": (Rule("POST", "/v1/new", "nope"),)}, "has no field nope"),
         ({"rules": (Rule("GET", "/v1/{nope=leads/*}", ""),)}, "nope, which is no text field"),
-        ({"rules": (Rule("GET", "/v1/new", ""),), "server_streaming": True}, "streams and cannot have an HTTP route"),
+        ({"rules": (Rule("GET", "/v1/new", ""),), "client_streaming": True}, "streams and cannot have this HTTP route"),
     ],
 )
 async def test_the_gateway_does_not_start_on_a_rule_it_cannot_serve(
@@ -53,7 +54,7 @@ async def test_the_gateway_does_not_start_on_a_rule_it_cannot_serve(
     wrong = object.__new__(Contract)
     wrong.__dict__ = {**contract.__dict__, "rpcs": [replace(contract.public[0], **change)]}
     with pytest.raises(BadContract, match=reason):
-        app.build(wrong, Upstreams(wrong, {}), admin.Metrics())
+        app.build(wrong, Upstreams(wrong, {}), admin.Metrics(), Streams())
 
 
 async def test_an_upstream_that_no_rpc_knows_is_refused_by_its_setting(contract: Contract) -> None:

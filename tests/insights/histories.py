@@ -58,6 +58,17 @@ class Story:
             self.tell(leads.LeadConverted, at + 2, lead | {"state": "CONVERTED", "account": self.account}, 3)
         return self
 
+    def merged(self, into: str, at: float = 1, journey: str = "", channel: str = "") -> "Story":
+        """Somebody whom the story knows was recorded once more, called, given up, and merged."""
+        mine, self.journey = self.journey, journey or new_id()
+        lead = {"name": f"leads/{new_id()}", "display_name": "I. Lund", "channel": channel or self.channel}
+        self.tell(leads.LeadCreated, at, lead | {"state": "NEW"})
+        self.tell(leads.LeadDisqualified, at + 0.1, lead | {"state": "DISQUALIFIED"}, 2)
+        gone = lead | {"state": "MERGED", "merged_into": into}
+        self.tell(leads.LeadMerged, at + 0.2, gone, 3, journey_id=mine)
+        self.journey = mine
+        return self
+
     def added(self, at: float = 3, name: str = "Harbour Bakery") -> "Story":
         account = {"name": self.account, "display_name": name, "channel": self.channel}
         self.tell(sales.AccountCreated, at, account)
@@ -82,6 +93,19 @@ class Story:
         order = {"name": f"orders/{new_id()}", "account": self.account, "channel": self.channel, "order_number": "7"}
         worth = {"currency_code": currency, "units": units}
         self.tell(sales.OrderRecorded, at, order | {"system": "erp", "amount": worth})
+        return self
+
+    def undone(self, at: float = 5) -> "Story":
+        """The lead became what it became, with a deal, and that is taken back."""
+        lead = {"name": f"leads/{new_id()}", "display_name": "Ida Lund", "channel": self.channel}
+        deal = {"name": f"opportunities/{new_id()}", "display_name": "Ovens", "account": self.account, "state": "OPEN"}
+        deal |= {"channel": self.channel}
+        self.tell(leads.LeadCreated, at, lead | {"state": "NEW"})
+        self.tell(sales.OpportunityCreated, at + 0.1, deal)
+        self.tell(leads.LeadConverted, at + 0.1, lead | {"state": "CONVERTED", "account": self.account}, 2)
+        self.tell(sales.OpportunityArchived, at + 0.2, deal | {"archive_time": day(at + 0.2)}, 2)
+        back = lead | {"state": "QUALIFIED"}
+        self.tell(leads.LeadConversionUndone, at + 0.2, back, 3, account=self.account, opportunity=deal["name"])
         return self
 
     def contract(self, at: float = 5) -> "Story":

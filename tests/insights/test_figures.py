@@ -5,7 +5,7 @@ import asyncio
 from chassis.values import new_id
 from crm.insights.v1 import insights_pb2 as pb
 from crm.sales.v1 import events_pb2 as sales
-from histories import Story
+from histories import Story, day
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from insights.tables import COUNTED
@@ -14,11 +14,12 @@ from chassis import figures
 
 CHANNELS = [f"channels/{new_id()}" for _ in range(2)]
 OWNERS = [("users/ana", "teams/north"), ("users/chen", "teams/south")]
+HAPPENINGS = ["lead", "won", "lost", "order", "order in dollars", "given to others", "taken back", "told again", "fold"]
 happenings = st.lists(
     st.tuples(
         st.sampled_from(CHANNELS),
         st.sampled_from(OWNERS),
-        st.sampled_from(["lead", "won", "lost", "order", "order in dollars", "given to others", "told again", "fold"]),
+        st.sampled_from(HAPPENINGS),
         st.integers(0, 10**6),
     ),
     max_size=20,
@@ -47,6 +48,10 @@ async def happen(insights, channel, owner, what, units) -> Story:
             story.owner, story.team = "users/bo", "teams/north"
             account = {"name": story.account, "display_name": "Harbour Bakery", "channel": CHANNELS[0]}
             story.tell(sales.AccountUpdated, 9, account, 3)
+        case "taken back":
+            story.undone()
+            account = {"name": story.account, "display_name": "Harbour Bakery", "channel": channel}
+            story.tell(sales.AccountArchived, 6, account | {"archive_time": day(6)}, 2)
         case "told again":
             story.whole()
             story.events += story.events

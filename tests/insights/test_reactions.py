@@ -7,7 +7,7 @@ from histories import Story
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-HISTORY = Story().whole().order(units=5, currency="USD").deal(state="LOST").complaint(resolve=True)
+HISTORY = Story().whole().order(units=5, currency="USD").deal(state="LOST").complaint(resolve=True).undone()
 EVENTS = HISTORY.events
 IDS = [event.id for event in EVENTS]
 NAMES = [event.subject for event in EVENTS]

@@ -35,6 +35,9 @@ class TokenEndpoint:
         self.url = f"http://127.0.0.1:{self.server.server_port}/token"
 
 
+TOLD = 82  # events of the story below, with what services tell of their own accord
+
+
 @pytest.fixture(scope="module")
 async def suite(issuer):
     """Three services on servers of their own: durables are shared by name, so nobody else may read along."""
@@ -69,7 +72,7 @@ async def caught_up(running):
     told = 0
     for name in NEIGHBOURS:
         told += (await running[name].rows("SELECT count(*) AS n FROM outbox"))[0]["n"]
-    return (await running["insights"].rows("SELECT count(*) AS n FROM inbox"))[0]["n"] == told == 62
+    return (await running["insights"].rows("SELECT count(*) AS n FROM inbox"))[0]["n"] == told == TOLD
 
 
 async def rebuild(suite, repair=False, by="users/root"):
@@ -80,7 +83,7 @@ async def rebuild(suite, repair=False, by="users/root"):
 async def test_a_rebuild_from_the_outboxes_equals_the_live_data(suite):
     answer = await rebuild(suite)
     assert answer.live_digest == answer.rebuilt_digest
-    assert (answer.events, list(answer.differing_tables)) == (62, [])
+    assert (answer.events, list(answer.differing_tables)) == (TOLD, [])
 
 
 async def test_a_row_somebody_changed_is_found_and_repaired(suite):
@@ -127,7 +130,7 @@ async def test_events_too_large_for_one_answer_are_read_in_smaller_runs(suite):
         rows = [{"display_name": f"Lead {half} {number}", "note": "x" * 10_000} for number in range(500)]
         await suite["leads"].call("LeadService/ImportLeads", leads_pb2.ImportLeadsRequest(leads=rows))
     answer = await rebuild(suite)
-    assert (answer.events, list(answer.differing_tables)) == (1062, [])
+    assert (answer.events, list(answer.differing_tables)) == (1000 + TOLD, [])
 
 
 async def test_only_operations_may_rebuild(suite):

@@ -7,7 +7,9 @@ import pytest
 from chassis.errors import InvalidFields, NotFound, PermissionDenied
 from chassis.values import new_id
 from crm.insights.v1 import insights_pb2 as pb
+from crm.leads.v1 import events_pb2 as leads_events
 from crm.marketing.v1 import events_pb2 as marketing_events
+from crm.sales.v1 import events_pb2 as sales_events
 from histories import Story, day
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -154,6 +156,49 @@ async def test_an_account_may_have_several_journeys(insights):
     assert found.stage == pb.LOST
 
 
+@pytest.mark.parametrize(
+    ("told", "stage"),
+    [
+        ((leads_events.LeadDisqualified,), pb.LOST),
+        ((leads_events.LeadDisqualified, leads_events.LeadReopened), pb.OPPORTUNITY),
+        ((leads_events.LeadDisqualified, leads_events.LeadReopened, leads_events.LeadDisqualified), pb.LOST),
+    ],
+)
+async def test_a_lead_that_was_opened_again_is_not_lost(insights, told, stage):
+    story = Story().lead(convert=False).added().deal(state="OPEN")
+    for number, kind in enumerate(told):
+        story.tell(kind, 10 + number, {"name": story.events[0].subject, "display_name": "Ida Lund"}, 3 + number)
+    await story.told_to(insights)
+    [path] = await journeys(insights, story)
+    assert path.stage == stage
+
+
+async def test_a_deal_that_was_put_away_and_brought_back_counts_again(insights):
+    story = Story().lead(convert=False).added().deal(state="OPEN")
+    deal = {"name": story.events[-1].subject, "display_name": "Ovens", "account": story.account}
+    stages = {"OpportunityArchived": pb.QUALIFIED, "OpportunityRestored": pb.OPPORTUNITY}
+    await story.told_to(insights)
+    for number, (kind, stage) in enumerate(stages.items()):
+        told = story.tell(getattr(sales_events, kind), 10 + number, deal, 2 + number)
+        await insights.process._inbox.apply(told)
+        [path] = await journeys(insights, story)
+        assert path.stage == stage
+
+
+async def test_a_conversion_that_was_taken_back_leaves_the_customer_as_before_and_says_so(insights):
+    customers = Story().added().order()
+    of_lead = Story(account=customers.account).touch().undone(at=8)
+    await customers.told_to(insights)
+    before = await customer(insights, customers)
+    await of_lead.told_to(insights)
+    after = await customer(insights, customers)
+    assert list(after.journey_ids) == list(before.journey_ids) == [customers.journey]
+    assert (after.stage, after.open_opportunities) == (before.stage, 0)
+    told = [entry.type.rpartition(".")[2] for entry in (await timeline(insights, customers)).entries]
+    assert told[-1] == "LeadConversionUndone"
+    assert not {"TouchRecorded", "LeadCreated"} & set(told)
+
+
 async def test_whoever_may_not_see_the_account_finds_nothing(insights):
     story = await Story(owner="users/ana", team="teams/north").whole().told_to(insights)
     for by in ("users/ana", "users/mira", "users/dora", "users/root"):
@@ -233,3 +278,58 @@ async def test_the_channel_report_equals_a_plain_count(insights, rows):
         assert Decimal(line.revenue) == revenue[number]
         expected = min(customers[number] / leads[number], 1) if leads[number] else 0
         assert line.conversion == pytest.approx(expected)
+
+
+def the_lead(story):
+    return next(event.subject for event in story.events if event.subject.startswith("leads/"))
+
+
+async def test_what_was_known_of_a_merged_lead_is_part_of_the_story(insights):
+    story = Story().touch(at=2).lead(at=3).added(at=5)
+    earlier = new_id()
+    touch = {"name": f"touches/{new_id()}", "channel": "channels/fair", "journey_id": earlier}
+    story.tell(marketing_events.TouchRecorded, 0.5, touch)
+    story.merged(the_lead(story), at=1, journey=earlier)
+    await story.told_to(insights)
+    entries = (await timeline(insights, story)).entries
+    assert sorted(entry.event_id for entry in entries) == sorted(event.id for event in story.events)
+    assert next(entry for entry in entries if entry.type.endswith("LeadMerged")).summary.startswith("Lead merged into")
+    (path,) = await journeys(insights, story)
+    assert path.journey_id == story.journey
+    stages = {pb.Stage.Name(visit.stage): visit.enter_time.ToDatetime(tzinfo=day(0).tzinfo) for visit in path.stages}
+    assert (stages["TOUCHED"], stages["LEAD"]) == (day(0.5), day(1))
+    assert "LOST" not in stages
+    assert list((await customer(insights, story)).journey_ids) == [story.journey]
+
+
+async def test_a_merge_that_was_undone_takes_its_story_along(insights):
+    story = Story().lead().added()
+    earlier = new_id()
+    story.merged(the_lead(story), at=1, journey=earlier)
+    mine = story.journey
+    gone = story.events[-1]
+    story.journey = earlier
+    apart = {"name": gone.subject, "display_name": "I. Lund", "state": "DISQUALIFIED"}
+    story.tell(leads_events.LeadUnmerged, 6, apart, 4, merged_into=the_lead(story))
+    story.journey = mine
+    await story.told_to(insights)
+    assert gone.id not in {entry.event_id for entry in (await timeline(insights, story)).entries}
+    assert [path.journey_id for path in await journeys(insights, story)] == [mine]
+
+
+async def test_a_lead_that_was_merged_into_one_that_was_merged_is_part_of_the_story_too(insights):
+    story = Story().lead().added()
+    story.merged(the_lead(story), at=1)
+    middle = story.events[-1].subject
+    story.merged(middle, at=1.5)
+    await story.told_to(insights)
+    entries = (await timeline(insights, story)).entries
+    assert sorted(entry.event_id for entry in entries) == sorted(event.id for event in story.events)
+    assert len(await journeys(insights, story)) == 1
+
+
+async def test_leads_that_are_one_count_once(insights):
+    channel = f"channels/{new_id()}"
+    story = Story(channel=channel).lead()
+    await story.merged(the_lead(story), at=2).told_to(insights)
+    assert (await report(insights))[channel].leads == 1

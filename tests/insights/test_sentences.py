@@ -12,6 +12,7 @@ from insights.projection import TOLD
 SERVICES = ("marketing", "leads", "sales", "contracts", "service_desk")
 TOLD_MESSAGES = {
     "Touch", "Lead", "Account", "Contact", "Opportunity", "Order", "Activity", "Contract", "Entitlement", "Case",
+    "ProductFeedback",
 }  # fmt: skip
 
 

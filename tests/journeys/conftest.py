@@ -6,7 +6,7 @@ import pytest
 from whole_suite import Suite, start
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def suite(tmp_path_factory) -> Iterator[Suite]:
     running = start(tmp_path_factory.mktemp("suite") / "data", SAMPLE="0")
     yield running

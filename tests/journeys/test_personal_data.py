@@ -130,6 +130,8 @@ def story(running) -> Story:
         ),
         "the service desk knows the customer",
     )
+    wish = {"product": "oven", "kind": "WISH", "text": f"{NAME}: {HEALTH}", "email": EMAIL, "displayName": NAME}
+    admin.post("/v1/productFeedbacks", {"case": case["name"], **wish})
     admin.post(f"/v1/{case['name']}:resolve", {"solution": f"{NAME} was called"})
     admin.post(f"/v1/{case['name']}:reopen", {"reason": HEALTH})
     user = admin.post(

@@ -4,6 +4,7 @@ from itertools import permutations
 
 from chassis.values import new_id
 from crm.leads.v1 import events_pb2 as leads_events
+from crm.leads.v1 import leads_pb2
 from crm.marketing.v1 import marketing_pb2 as pb
 from crm.sales.v1 import events_pb2 as sales_events
 from marketing.tables import COUNTED
@@ -118,3 +119,18 @@ async def test_the_figures_are_what_a_recount_finds(marketing):
         assert kept
         assert kept == await marketing.rows(figures.recounted(COUNTED))
         await figures.fold_once(marketing.process.context)
+
+
+async def test_leads_that_are_one_count_once_in_any_order(marketing):
+    for number, order in enumerate(permutations(range(3))):
+        channel, name = f"channels/merged-{number}-{new_id()}", f"leads/{new_id()}"
+        gone = lead(leads_events.LeadMerged, name, channel, 2)
+        gone.lead.state = leads_pb2.Lead.MERGED
+        erased = lead(leads_events.LeadUpdated, name, channel, 3)
+        erased.lead.state = leads_pb2.Lead.MERGED
+        told = [lead(leads_events.LeadCreated, name, channel), gone, erased]
+        for at in order:
+            await marketing.react(told[at])
+        assert await performance(marketing, channel) is None
+        await marketing.react(lead(leads_events.LeadUnmerged, name, channel, 4))
+        assert (await performance(marketing, channel)).leads == 1

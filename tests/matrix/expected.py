@@ -59,6 +59,8 @@ def outcome(rpc: Rpc, role: str, how: str, kind: str, place: str) -> str:
     for, the `owner` a new record is given to; or it is about no such record at all (`nothing`)."""
     wanted = permission(rpc)
     far = reach(role, wanted)
+    if rpc.anonymous:  # whoever asks, with a token or without
+        return ALLOWED
     if not far:
         return FORBIDDEN
     if how == "nothing":
@@ -71,6 +73,8 @@ def outcome(rpc: Rpc, role: str, how: str, kind: str, place: str) -> str:
         return ALLOWED if sees(role, READS_ACCOUNTS, "account", place) else REFUSED
     if not sees(role, wanted, kind, place):
         return INVISIBLE
+    if rpc.name == "DownloadLeadOperation":  # made by its owner's rights: for nobody else, however far they reach
+        return REFUSED if place == "own" else INVISIBLE  # the owner is told that this one made no file
     if rpc.name == "ApproveContract" and place == "own":
         return REFUSED  # nobody approves what is his own
     return ALLOWED

@@ -1,12 +1,58 @@
 """One record of each kind the matrix needs, made by the services' own calls."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from chassis.operation import State as OperationState
 from chassis.values import new_id
-from directory.domain import Erasure, ErasureState
+from directory.domain.erasure import Erasure, ErasureState
 from insights.domain import Customer
-from recipes import CHANNEL, DAY, EURO, PAGE, STAGES
+from leads.domain.assignment.assignee import Assignee
+from leads.domain.assignment.policy import AssignmentPolicy, Rule
+from leads.domain.assignment.run import AssignmentRun, Kind, RunState
+from leads.domain.bulk_edit import LeadBulkEdit
+from leads.domain.cadence import Cadence, CadenceEnrolment, CadenceStep
+from leads.domain.call_list import CallList, CallListState
+from leads.domain.call_list_entry import CallListEntry
+from leads.domain.capture import Capture
+from leads.domain.capture import Kind as CaptureKind
+from leads.domain.delivery import DeliveryState, NotificationDelivery, NotificationPreferences, Way
+from leads.domain.duplicate_candidate import DuplicateCandidate
+from leads.domain.enrichment import LeadEnrichment
+from leads.domain.import_mapping import Column, LeadImportMapping
+from leads.domain.interaction import Interaction, InteractionKind
+from leads.domain.lead_score import LeadScore
+from leads.domain.merge import LeadMerge
+from leads.domain.notification import Notification, NotificationKind
+from leads.domain.operation import LeadOperation
+from leads.domain.response import LeadResponse
+from leads.domain.scoring_model import ModelState, ScoringModel
+from leads.domain.segment import LeadSegment
+from leads.domain.state import State
+from leads.score_tables import KEEP_ARTEFACT
+from leads.scoring.model import Curve, Model
+from marketing.material import MaterialLink
+from recipes import (
+    CADENCE,
+    CALL_LIST,
+    CHALLENGER,
+    CHAMPION,
+    CHANNEL,
+    DAY,
+    DOCUMENT,
+    EURO,
+    LEAVE,
+    MAPPING,
+    MATERIAL,
+    NEW_LEADS,
+    PAGE,
+    POLICY,
+    STAGES,
+    TOKEN,
+    a_field,
+)
+from sales.domain.lead_acceptance import LeadAcceptance
 from service_desk.domain import Entitlement
 
 ROOT = "users/root"
@@ -35,8 +81,7 @@ async def _ask(stage: Any, service: str, path: str, **fields: Any) -> Any:
 
     running = stage.services[service]
     rpc = next(rpc for rpc in CONTRACT.rpcs if rpc.path.endswith(f"/{path}"))
-    module = __import__(f"crm.{rpc.upstream}.v1.{rpc.upstream}_pb2", fromlist=["x"])
-    request = getattr(module, rpc.request.name)(**fields)
+    request = rpc.request_class(**fields)
     return await running.call(f"{rpc.service.rpartition('.')[2]}/{path}", request, by=ROOT)
 
 
@@ -52,11 +97,88 @@ async def _keep(stage: Any, kind: str, service: str, name: str) -> None:
 
 
 async def _leads(stage: Any) -> None:
-    for kind, verbs in (("lead", []), ("archived lead", ["ArchiveLead"]), ("qualified lead", ["QualifyLead"])):
+    later = {"seconds": 1_900_000_000}
+    kinds: dict[str, tuple[str, dict[str, Any]]] = {
+        "lead": ("", {}),
+        "assigned lead": ("AssignLead", {"owner": "users/colleague"}),
+        "archived lead": ("ArchiveLead", {}),
+        "qualified lead": ("QualifyLead", {}),
+        "disqualified lead": ("DisqualifyLead", {"reason": "no_budget"}),
+        "nurtured lead": ("NurtureLead", {"nurture_until": later}),
+    }
+    for kind, (verb, fields) in kinds.items():
         made = await _ask(stage, "leads", "CreateLead", lead={"display_name": "Ана", "owner": "users/colleague"})
-        for verb in verbs:
-            await _ask(stage, "leads", verb, name=made.name)
+        if verb:
+            await _ask(stage, "leads", verb, name=made.name, **fields)
         await _keep(stage, kind, "leads", made.name)
+    known = {"version": 1, "create_time": datetime.now(UTC), "update_time": datetime.now(UTC)}
+    lead = stage.templates["qualified lead"][1]
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    converted = replace(lead, state=State.CONVERTED, conversion_undo_until=tomorrow)
+    stage.templates["converted lead"] = ("leads", converted)
+    acceptance = LeadAcceptance(lead="leads/any", account="", contact="", opportunity="", **known)
+    stage.templates["lead acceptance"] = ("sales", acceptance)
+    _, lead = stage.templates["lead"]
+    times = {"merge_time": datetime.now(UTC), "undo_until": tomorrow}
+    stage.templates["lead merge"] = ("leads", LeadMerge(lead=lead.name, result=lead, before=[lead], **times, **known))
+    stage.templates["duplicate candidate"] = ("leads", DuplicateCandidate(lead="", other="", score=9.0, **known))
+    rules = [Rule(rule="all", people=["users/none"])]
+    for active in ("", "active "):
+        policy = AssignmentPolicy(display_name="P", rules=rules, active=bool(active), **known)
+        stage.templates[f"{active}assignment policy"] = ("leads", policy)
+    await stage.store([("assignment policy", replace(policy, id=POLICY.split("/")[1], active=False))])
+    stage.templates["assignee"] = ("leads", Assignee(id="any", **known))
+    capture = Capture(kind=CaptureKind.QUICK_ENTRY, contact_time=datetime.now(UTC), **known)
+    stage.templates["capture"] = ("leads", capture)
+    run = AssignmentRun(owner="", team="", kind=Kind.ASSIGN, state=RunState.DONE, **known)
+    stage.templates["assignment run"] = ("leads", run)
+    begun = datetime.now(UTC)
+    response = LeadResponse(
+        lead="leads/any", owner="", team="", start_time=begun, due_time=begun, journey_id=new_id(), **known
+    )
+    stage.templates["lead response"] = ("leads", response)
+    stage.templates["lead score"] = ("leads", LeadScore(lead="leads/any", band="cold", **known))
+    model = ScoringModel(display_name="M", state=ModelState.CANDIDATE, **known)
+    stage.templates["scoring model"] = ("leads", model)
+    learned = Model([], [], 0.0, [], [], Curve([0.0, 1.0], [0.0, 1.0], 1.0, 1.0)).to_json().decode()
+    for name in (CHAMPION, CHALLENGER):
+        key = name.split("/")[1]
+        await stage.store([("scoring model", replace(model, id=key))])
+        await stage.services["leads"].rows(KEEP_ARTEFACT, key, learned)
+    interaction = Interaction(lead="leads/any", kind=InteractionKind.VISIT, interaction_time=begun, **known)
+    stage.templates["interaction"] = ("leads", interaction)
+    notification = Notification(lead="leads/any", owner="", kind=NotificationKind.LEAD_ASSIGNED, **known)
+    stage.templates["notification"] = ("leads", notification)
+    operation = LeadOperation(kind="export", owner="", team="", state=OperationState.CANCELLED, **known)
+    stage.templates["lead operation"] = ("leads", operation)
+    edit = LeadBulkEdit(owner="", team="", fields=["note"], preview_time=begun, **known)
+    stage.templates["bulk edit"] = ("leads", edit)
+    stage.templates["started bulk edit"] = ("leads", replace(edit, start_time=begun, undo_until=tomorrow))
+    stage.templates["notification preferences"] = ("leads", NotificationPreferences(id="any", owner="", **known))
+    failed = {"kind": NotificationKind.LEAD_ASSIGNED, "way": Way.EMAIL, "state": DeliveryState.FAILED}
+    delivery = NotificationDelivery(
+        notification="notifications/any", lead="leads/any", owner="", due_time=None, **failed, **known
+    )
+    stage.templates["lead enrichment"] = ("leads", LeadEnrichment(lead="leads/any", **known))
+    stage.templates["notification delivery"] = ("leads", delivery)
+    steps = [CadenceStep(kind=InteractionKind.CALL)]
+    for archived in (None, begun):
+        segment = LeadSegment(id="any", display_name="S", filter=NEW_LEADS, archive_time=archived, **known)
+        stage.templates["archived lead segment" if archived else "lead segment"] = ("leads", segment)
+        columns = [Column(column="姓名", field="display_name")]
+        mapping = LeadImportMapping(id="any", display_name="M", columns=columns, archive_time=archived, **known)
+        stage.templates["archived import mapping" if archived else "import mapping"] = ("leads", mapping)
+        cadence = Cadence(id="any", display_name="C", steps=steps, archive_time=archived, **known)
+        stage.templates["archived cadence" if archived else "cadence"] = ("leads", cadence)
+    await stage.store([("import mapping", replace(mapping, id=MAPPING.split("/")[1], archive_time=None))])
+    await stage.store([("cadence", replace(cadence, id=CADENCE.split("/")[1], archive_time=None))])
+    enrolment = CadenceEnrolment(lead="leads/any", cadence=CADENCE, steps=steps, step_time=begun, **known)
+    stage.templates["cadence enrolment"] = ("leads", enrolment)
+    for word, state in (("", CallListState.ACTIVE), ("paused ", CallListState.PAUSED)):
+        stage.templates[f"{word}call list"] = ("leads", CallList(display_name="Calls", state=state, **known))
+    await stage.store([("call list", replace(stage.templates["call list"][1], id=CALL_LIST.split("/")[1]))])
+    given = CallListEntry(lead="leads/any", call_list=CALL_LIST, lease_until=tomorrow, **known)
+    stage.templates["call list entry"] = ("leads", given)
     await _ask(stage, "leads", "UpdateLeadSettings", lead_settings={"qualification_checklist": ["OWNER"]})
 
 
@@ -125,6 +247,9 @@ async def _desk(stage: Any, account: str) -> None:
         if kind == "resolved case":
             await _ask(stage, "service-desk", "ResolveCase", name=made.name, solution="Done")
         await _keep(stage, kind, "service-desk", made.name)
+    said = {"product": "oven", "kind": "WISH", "text": "A timer", "account": account}
+    made = await _ask(stage, "service-desk", "CreateProductFeedback", product_feedback=said)
+    await _keep(stage, "product feedback", "service-desk", made.name)
     now = datetime.now(UTC)
     entitlement = Entitlement(
         account=account, contract=f"contracts/{new_id()}", contract_version=1, start_time=now, version=1,
@@ -143,6 +268,19 @@ async def _directory(stage: Any) -> None:
             await _keep(stage, f"{deactivated}{kind}", "directory", made.name)
     made = await _ask(stage, "directory", "CreateTeam", team={"display_name": "Any"})
     await _keep(stage, "team", "directory", made.name)
+    for archived in ("", "archived "):
+        calendar = {"display_name": "Any", "time_zone": "UTC", "versions": [{"valid_from": DAY}]}
+        made = await _ask(stage, "directory", "CreateCalendar", calendar=calendar, calendar_id=new_id())
+        if archived:
+            await _ask(stage, "directory", "ArchiveCalendar", name=made.name)
+        await _keep(stage, f"{archived}calendar", "directory", made.name)
+    for archived in ("", "archived "):
+        made = await _ask(stage, "directory", "CreateCustomField", custom_field=a_field())
+        if archived:
+            await _ask(stage, "directory", "ArchiveCustomField", name=made.name)
+        await _keep(stage, f"{archived}custom field", "directory", made.name)
+    made = await _ask(stage, "directory", "CreateAbsence", absence={"owner": "users/ana", **LEAVE})
+    await _keep(stage, "absence", "directory", made.name)
     known = {"version": 1, "create_time": datetime.now(UTC), "update_time": datetime.now(UTC)}
     stage.templates["erasure"] = ("directory", Erasure(state=ErasureState.COMPLETED, **known))
 
@@ -161,5 +299,16 @@ async def _marketing(stage: Any) -> None:
     await _keep(stage, "spend entry", "marketing", made.name)
     made = await _ask(stage, "marketing", "CreateTouch", touch={"channel": CHANNEL})
     await _keep(stage, "touch", "marketing", made.name)
+    given = {"material": {"display_name": "M", "kind": "DOCUMENT", "url": DOCUMENT}}
+    await _ask(stage, "marketing", "CreateMaterial", material_id=MATERIAL.split("/")[1], **given)
+    known = {"version": 1, "create_time": datetime.now(UTC), "update_time": datetime.now(UTC)}
+    link = MaterialLink(owner="", team="", material=MATERIAL, **known)
+    stage.templates["material link"] = ("marketing", link)
+    await stage.store([("material link", replace(link, id=TOKEN))])
+    for kind, verb in (("material", ""), ("archived material", "ArchiveMaterial")):
+        made = await _ask(stage, "marketing", "CreateMaterial", material_id=f"m{new_id()}", **given)
+        if verb:
+            await _ask(stage, "marketing", verb, name=made.name)
+        await _keep(stage, kind, "marketing", made.name)
     made = await _ask(stage, "marketing", "SuppressAddress", email="somebody@rosa.example", reason="BOUNCED")
     await _keep(stage, "suppression", "marketing", made.name)

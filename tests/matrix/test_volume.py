@@ -1,11 +1,12 @@
 """Reading far more than work needs is noticed, then stopped."""
 
+import time
 from dataclasses import replace
 
 import pytest
 from chassis.errors import ResourceExhausted
 from chassis.volume import Reader
-from crm.leads.v1 import leads_pb2
+from crm.leads.v1 import leads_pb2, scores_pb2
 from harness import ADMIN, Person, start, until
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +52,19 @@ async def test_who_reads_beyond_the_limit_reads_no_more_within_the_hour(watched,
     later = volume.monotonic() + 3700
     monkeypatch.setattr(volume, "monotonic", lambda: later)
     assert (await read(watched, lead.name, by="users/ana")).name == lead.name
+
+
+async def test_who_is_shown_leads_by_their_rank_reads_them(watched):
+    hours = {"seconds": int(time.time()) + 3600}
+    for lead in (await listed(watched, by=ADMIN)).leads:
+        override = scores_pb2.OverrideScoreRequest(name=lead.name, score=50, expire_time=hours)
+        await watched.call("ScoreService/OverrideScore", override, by=ADMIN)
+    rank = scores_pb2.RankLeadsRequest()
+    for _ in range(2):
+        assert len((await watched.call("ScoreService/RankLeads", rank, by="users/ana")).ranked_leads) == 5
+    with pytest.raises(ResourceExhausted):
+        await watched.call("ScoreService/RankLeads", rank, by="users/ana")
+    assert await alarms(watched, "users/ana") == ["5"]
 
 
 async def test_others_are_not_stopped_for_it(watched):

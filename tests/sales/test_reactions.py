@@ -9,6 +9,7 @@ from crm.contracts.v1 import contracts_pb2
 from crm.contracts.v1 import events_pb2 as contracts_events
 from crm.leads.v1 import events_pb2 as leads_events
 from crm.leads.v1 import leads_pb2
+from crm.sales.v1 import sales_pb2
 from crm.service_desk.v1 import events_pb2 as service_desk_events
 from crm.service_desk.v1 import service_desk_pb2
 
@@ -87,7 +88,13 @@ async def test_an_assignment_that_was_overtaken_asks_nobody_for_anything(sales):
     assert await follow_ups(sales, new) == [("users/boris", "PLANNED")]
 
 
-ENDS = [(leads_events.LeadDisqualified, "CANCELLED"), (leads_events.LeadConverted, "DONE")]
+ENDS = [
+    (leads_events.LeadDisqualified, "CANCELLED"),
+    (leads_events.LeadNurtured, "CANCELLED"),
+    (leads_events.LeadRejected, "CANCELLED"),
+    (leads_events.LeadRecycled, "CANCELLED"),
+    (leads_events.LeadConverted, "DONE"),
+]
 
 
 @pytest.mark.parametrize(("end", "state"), ENDS)
@@ -103,6 +110,28 @@ async def test_a_lead_whose_end_was_heard_of_first_is_not_called(sales, end, sta
     new = lead()
     await sales.react(about(end, new, 3))
     await sales.react(assigned(new, "users/ana", version=1))
+    assert await follow_ups(sales, new) == []
+
+
+@pytest.mark.parametrize("back", [leads_events.LeadWoken, leads_events.LeadReopened])
+async def test_a_lead_that_comes_back_is_to_be_called_again(sales, back):
+    new = lead()
+    await sales.react(assigned(new, "users/ana", version=1))
+    await sales.react(about(leads_events.LeadNurtured, new, 2))
+    await sales.react(about(back, new, 3))
+    assert await follow_ups(sales, new) == [("users/ana", "CANCELLED"), ("users/ana", "PLANNED")]
+
+
+async def test_a_lead_that_comes_back_to_nobody_is_nobodys_to_call(sales):
+    new = lead(owner="")
+    await sales.react(about(leads_events.LeadWoken, new, 3))
+    assert await follow_ups(sales, new) == []
+
+
+async def test_a_lead_given_to_somebody_in_its_sleep_is_not_called_yet(sales):
+    new = lead()
+    new.state = leads_pb2.Lead.NURTURING
+    await sales.react(assigned(new, "users/ana"))
     assert await follow_ups(sales, new) == []
 
 
@@ -155,3 +184,83 @@ async def test_an_activity_is_planned_only_about_a_lead_one_may_see(sales, servi
         await service.activity(new.name, by="users/chen")
     await sales.react(assigned(new, "users/chen", "teams/south", version=2))
     assert await service.activity(new.name, by="users/chen")
+
+
+def merged(gone, into, owner="users/ana", version=9):
+    gone.merged_into, gone.state = into.name, leads_pb2.Lead.MERGED
+    event = about(leads_events.LeadMerged, gone, version)
+    event.journey_id, event.owner = into.journey_id, owner
+    return event
+
+
+def unmerged(gone, version=10):
+    gone.merged_into, gone.state = "", leads_pb2.Lead.ASSIGNED
+    return about(leads_events.LeadUnmerged, gone, version)
+
+
+async def held(sales, *of):
+    """All that is kept of the activities about these leads, but for what each change changes."""
+    columns = "id, display_name, subject, owner, team, journey_id, state, outcome, close_time, note, merges::text"
+    rows = await sales.rows(
+        f"SELECT {columns} FROM activities WHERE subject = any($1) ORDER BY id", [one.name for one in of]
+    )
+    return [tuple(row) for row in rows]
+
+
+async def planned_about(sales, of):
+    activity = {"display_name": "Visit", "subject": of.name, "due_time": {"seconds": 1_900_000_000}}
+    request = sales_pb2.CreateActivityRequest(activity=activity | {"expected_outcome": "A look at the ovens"})
+    return await sales.call("SalesService/CreateActivity", request, by="users/root")
+
+
+async def test_activities_go_along_with_a_merged_lead_and_come_back(sales):
+    stays, gone = lead(), lead()
+    for one in (stays, gone):
+        await sales.react(assigned(one, "users/ana"))
+    visit = await planned_about(sales, gone)
+    before = await held(sales, stays, gone)
+    await sales.react(merged(gone, stays))
+    assert await held(sales, gone) == []
+    assert {str(row[5]) for row in await held(sales, stays)} == {stays.journey_id}
+    assert sorted(state for _, state in await follow_ups(sales, stays)) == ["CANCELLED", "PLANNED", "PLANNED"]
+    assert (await sales.events(visit.name))[-1] == "ActivityUpdated"
+    await sales.react(unmerged(gone))
+    assert await held(sales, stays, gone) == before
+
+
+async def test_the_call_of_a_lead_that_nobody_else_had_stays_to_be_made(sales):
+    stays, gone = lead(owner=""), lead()
+    await sales.react(assigned(gone, "users/ana"))
+    await sales.react(merged(gone, stays, owner="users/ana"))
+    assert await follow_ups(sales, stays) == [("users/ana", "PLANNED")]
+
+
+async def test_an_assignment_told_late_plans_no_call_with_a_merged_lead(sales):
+    stays, gone = lead(), lead()
+    await sales.react(merged(gone, stays))
+    await sales.react(assigned(gone, "users/ana", version=2))
+    assert await follow_ups(sales, gone) == []
+
+
+async def test_nothing_is_planned_about_a_lead_that_was_merged(sales):
+    stays, gone = lead(), lead()
+    await sales.react(merged(gone, stays))
+    with pytest.raises(InvalidFields) as refused:
+        await planned_about(sales, gone)
+    assert stays.name in str(refused.value)
+    await sales.react(unmerged(gone))
+    assert (await planned_about(sales, gone)).subject == gone.name
+
+
+async def test_activities_follow_a_lead_that_is_merged_twice_and_come_back_in_turn(sales):
+    first, second, third = lead(), lead(), lead()
+    await sales.react(assigned(first, "users/ana"))
+    before = await held(sales, first)
+    await sales.react(merged(first, second))
+    between = await held(sales, second)
+    await sales.react(merged(second, third))
+    assert await held(sales, first, second) == []
+    await sales.react(unmerged(second))
+    assert await held(sales, second) == between
+    await sales.react(unmerged(first))
+    assert await held(sales, first) == before

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import pytest
 from chassis.testing import Backend
+
 from stack.suite import Suite, start_suite
 
 

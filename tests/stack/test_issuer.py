@@ -7,6 +7,7 @@ import jwt
 import pytest
 from chassis.stack.issuer import LIFETIME_SECONDS
 from chassis.stack.secrets_file import Secrets
+
 from stack.suite import Suite
 
 

@@ -18,6 +18,7 @@ from chassis.settings import SERVICES, variable
 from chassis.stack.databases import as_role, in_database
 from chassis.stack.secrets_file import Secrets
 from chassis.testing import Backend
+
 from stack.suite import DEADLINE_SECONDS, SUITE, Suite
 
 Start = Callable[..., Suite]

@@ -65,11 +65,11 @@ async def test_an_older_schema_is_migrated_forward(place, tmp_path):
     for service in SERVICES:
         engine = create_async_engine(old.installation.databases[service].replace("postgresql", "postgresql+asyncpg", 1))
         async with engine.begin() as connection:
-            first = tmp_path / "spine"
-            first.mkdir(exist_ok=True)
-            shutil.copy(next(SPINE.glob("0001_*.py")), first)
-            await connection.run_sync(upgrade, "spine", first)
-            await connection.run_sync(upgrade, "service", migrations(package(service)))
+            for chain, versions in (("spine", SPINE), ("service", migrations(package(service)))):
+                first = tmp_path / service / chain
+                first.mkdir(parents=True)
+                shutil.copy(next(versions.glob("0001_*.py")), first)
+                await connection.run_sync(upgrade, chain, first)
         await engine.dispose()
         await old.fetch(service, EVENT, new_id(), f"{service}/one", 1)
     with bars() as progress:

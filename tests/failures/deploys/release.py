@@ -17,10 +17,11 @@ SOURCES = ("chassis", "gateway", "proto", "services")
 LEFT_OUT = shutil.ignore_patterns("gen", "__pycache__")
 PRAISE = "/crm.leads.v1.LeadService/PraiseLead"
 PRAISED = "crm.leads.v1.LeadPraised"
-PRAISED_STATE = 8
+PRAISED_STATE = 99
 
 LEADS_PROTO, EVENTS_PROTO = "proto/crm/leads/v1/leads.proto", "proto/crm/leads/v1/events.proto"
-DOMAIN, TABLES = "services/leads/leads/domain.py", "services/leads/leads/tables.py"
+DOMAIN, TABLES = "services/leads/leads/domain/lead.py", "services/leads/leads/tables.py"
+STATE = "services/leads/leads/domain/state.py"
 # File, what stands there, what the next release puts in front of it.
 EDITS = [
     (LEADS_PROTO, "  // Reads what the company asks of its leads.\n", """\
@@ -35,11 +36,11 @@ EDITS = [
 """),
     (LEADS_PROTO, "  }\n  // The resource name, `leads/{uuid}`.\n", """\
     // Somebody said something good.
-    PRAISED = 8;
+    PRAISED = 99;
 """),
-    (LEADS_PROTO, "  // Field 90 is kept for `custom`: company-defined fields.\n}\n\n// What the", """\
+    (LEADS_PROTO, "  // The company's own fields by their slugs, as crm.directory", """\
   // What friends call it.
-  string nickname = 36;
+  string nickname = 89;
 """),
     (LEADS_PROTO, "// Asks for a lead.\n", """\
 // Asks to write down praise.
@@ -69,12 +70,12 @@ message LeadPraised {
   // How sure one is, in per cent.
   int32 confidence = 4;
 """),
-    (DOMAIN, "\n\nOPEN = ", "\n    PRAISED = 8"),
-    (DOMAIN, "})\n\n\nclass CallOutcome", ", State.PRAISED"),
+    (STATE, "\n\nOPEN = ", "\n    PRAISED = 99"),
+    (STATE, "})\n# Somebody may", ", State.PRAISED"),
     (DOMAIN, "\n    def normalise(", '    nickname: str = ""\n'),
     (DOMAIN, "    def disqualify(", '''\
     def praise(self, words: str, at: datetime) -> "LeadPraised":
-        self._require_open()
+        self.require(OPEN)
         self.state = State.PRAISED
         return LeadPraised(lead=self, words=words, event_time=at)
 
@@ -92,7 +93,7 @@ class LeadPraised:
     (TABLES, '    info={"collection": "leads"},', """\
     Column("nickname", Text, nullable=False, server_default=""),
 """),
-    ("services/leads/leads/rpc.py", "    async def DisqualifyLead(", '''\
+    ("services/leads/leads/rpc/life.py", "    async def DisqualifyLead(", '''\
     async def PraiseLead(self, request: leads_pb2.PraiseLeadRequest, work: Work) -> Lead:
         lead = await work.get(Lead, request.name)
         work.emit(lead.praise(request.words, at=work.now))
