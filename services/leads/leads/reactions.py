@@ -28,7 +28,7 @@ from leads import (
     tables,
     waking,
 )
-from leads.domain.assignment.policy import account_key
+from leads.domain.account_key import account_key
 from leads.domain.interaction import InteractionKind
 from leads.domain.lead import Lead
 from leads.domain.match_settings import COMPARATORS
