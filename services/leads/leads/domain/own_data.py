@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from chassis.errors import FailedPrecondition, NotFound, ResourceExhausted
+from chassis.errors import FailedPrecondition, NotFound
 from chassis.values import Record
 
 from leads.domain.lead import Lead
@@ -29,7 +29,7 @@ class OwnDataNotShared(FailedPrecondition):
     "The lead has no link that could be withdrawn."
 
 
-class OwnDataChangedTooOften(ResourceExhausted):
+class OwnDataChangedTooOften(FailedPrecondition):
     "So many changes were made by this link. Ask whoever sent it to you for another one."
 
 
