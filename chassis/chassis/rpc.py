@@ -335,7 +335,10 @@ class Edge:
             return None
         telemetry.mark(request_id=request.request_id)
         digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
-        return RequestId(f"{caller.name} {caller.actor}", method.path, request.request_id, digest)
+        who = caller.actor
+        if method.anonymous:  # strangers may choose the same id: each is known by the secret they ask with
+            who = hashlib.sha256(request.token.encode()).hexdigest()
+        return RequestId(f"{caller.name} {who}", method.path, request.request_id, digest)
 
 
 def _within_mask(found: list[tuple[str, str]], request: Any, resource: str) -> list[tuple[str, str]]:
