@@ -26,6 +26,7 @@ from leads.domain.lead_score import LeadScore
 from leads.domain.merge import LeadMerge
 from leads.domain.notification import Notification, NotificationKind
 from leads.domain.operation import LeadOperation
+from leads.domain.own_data import OwnDataLink, hash_of
 from leads.domain.response import LeadResponse
 from leads.domain.scoring_model import ModelState, ScoringModel
 from leads.domain.segment import LeadSegment
@@ -46,6 +47,8 @@ from recipes import (
     MAPPING,
     MATERIAL,
     NEW_LEADS,
+    OWN_LEAD,
+    OWN_TOKEN,
     PAGE,
     POLICY,
     STAGES,
@@ -160,6 +163,10 @@ async def _leads(stage: Any) -> None:
         notification="notifications/any", lead="leads/any", owner="", due_time=None, **failed, **known
     )
     stage.templates["lead enrichment"] = ("leads", LeadEnrichment(lead="leads/any", **known))
+    link = OwnDataLink(lead="leads/any", expire_time=tomorrow, **known)
+    stage.templates["own data link"] = ("leads", link)
+    theirs = replace(link, id=OWN_LEAD.split("/")[1], lead=OWN_LEAD, token_hash=hash_of(OWN_TOKEN))
+    await stage.store([("lead", replace(stage.templates["lead"][1], id=theirs.id)), ("own data link", theirs)])
     stage.templates["notification delivery"] = ("leads", delivery)
     steps = [CadenceStep(kind=InteractionKind.CALL)]
     for archived in (None, begun):

@@ -23,6 +23,7 @@ from leads import (
     looking,
     merging,
     notifying,
+    own_data_tables,
     responding,
     score_tables,
     tables,
@@ -164,6 +165,11 @@ HANDED_OVER = (
 @on(*HANDED_OVER, keep=latest)
 def hand_over_the_calls(event: lead_events.LeadAssigned, _: Event) -> Statement:
     return call_tables.HAND_OVER, event.lead.name, event.lead.owner, event.lead.team
+
+
+@on(*HANDED_OVER, keep=latest)
+def hand_over_the_link(event: lead_events.LeadAssigned, _: Event) -> Statement:
+    return own_data_tables.HAND_OVER, event.lead.name, event.lead.owner, event.lead.team
 
 
 @on(directory_events.UserDeactivated, keep=latest)

@@ -19,6 +19,7 @@ from crm.leads.v1 import (
     next_leads_pb2,
     notifications_pb2,
     operations_pb2,
+    own_data_pb2,
     quality_pb2,
     responses_pb2,
     scores_pb2,
@@ -50,6 +51,7 @@ from leads.rpc.merges import Merges
 from leads.rpc.next_leads import NextLeads
 from leads.rpc.notifications import Notifications
 from leads.rpc.operations import Operations
+from leads.rpc.own_data import OwnDataCalls
 from leads.rpc.quality import Quality
 from leads.rpc.responses import Responses
 from leads.rpc.score_settings import ScoreSettingsCalls
@@ -131,6 +133,10 @@ class MergeService(Merges):
     descriptor = merges_pb2.DESCRIPTOR.services_by_name["MergeService"]
 
 
+class OwnDataService(OwnDataCalls):
+    descriptor = own_data_pb2.DESCRIPTOR.services_by_name["OwnDataService"]
+
+
 class ScoringModelService(Models):
     descriptor = scoring_models_pb2.DESCRIPTOR.services_by_name["ScoringModelService"]
 
@@ -177,6 +183,7 @@ SERVICES: tuple[type, ...] = (
     LeadImportService,
     LeadImportMappingService,
     EnrichmentService,
+    OwnDataService,
     ScoringModelService,
     LeadQualityService,
     LeadBulkEditService,
