@@ -18,6 +18,7 @@ from crm.leads.v1 import (
     merges_pb2,
     next_leads_pb2,
     notifications_pb2,
+    nurture_pb2,
     operations_pb2,
     quality_pb2,
     responses_pb2,
@@ -49,6 +50,7 @@ from leads.rpc.life import Life
 from leads.rpc.merges import Merges
 from leads.rpc.next_leads import NextLeads
 from leads.rpc.notifications import Notifications
+from leads.rpc.nurture import Nurture
 from leads.rpc.operations import Operations
 from leads.rpc.quality import Quality
 from leads.rpc.responses import Responses
@@ -105,6 +107,10 @@ class ApproachService(Approaches):
 
 class NotificationService(Notifications):
     descriptor = notifications_pb2.DESCRIPTOR.services_by_name["NotificationService"]
+
+
+class NurtureService(Nurture):
+    descriptor = nurture_pb2.DESCRIPTOR.services_by_name["NurtureService"]
 
 
 class DuplicateService(Duplicates):
@@ -170,6 +176,7 @@ SERVICES: tuple[type, ...] = (
     DuplicateService,
     MergeService,
     NotificationService,
+    NurtureService,
     LeadOperationService,
     ScoreService,
     DeliveryService,
