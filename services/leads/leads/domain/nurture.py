@@ -172,7 +172,7 @@ def _consider(path: NurturePath, selected: bool, past: Past, at: datetime) -> Co
     elif not selected:
         verdict = Verdict.NOT_SELECTED
     elif path.most_entries and past.entries >= path.most_entries:
-        verdict, detail = Verdict.TOO_OFTEN, f"{past.entries} times"
+        verdict, detail = Verdict.TOO_OFTEN, f"{past.entries} of {path.most_entries} times"
     elif open_from > at:
         verdict, detail = Verdict.TOO_SOON, f"from {open_from:%Y-%m-%d %H:%M} UTC on"
     return ConsideredPath(path=path.path, verdict=verdict, detail=detail)
