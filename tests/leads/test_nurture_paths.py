@@ -5,17 +5,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from chassis.errors import Aborted, FailedPrecondition, InvalidArgument, InvalidFields, NotFound, PermissionDenied
-from chassis.values import new_id
-from crm.leads.v1 import cadences_pb2, interactions_pb2, leads_pb2, next_leads_pb2, nurture_pb2, segments_pb2
 from crm.leads.v1 import events_pb2 as lead_events
-from google.protobuf.json_format import ParseDict
 from harness import PEOPLE, start, until
 from lead_calls import a_channel, create, listed, read
-
-SERVICES = {"Cadence": cadences_pb2, "Lead": leads_pb2, "Nurture": nurture_pb2, "LeadSegment": segments_pb2}
-SERVICES |= {"Interaction": interactions_pb2, "NextLead": next_leads_pb2}
-State = leads_pb2.Lead.State
-Verdict = nurture_pb2.ConsideredPath.Verdict
+from nurture_calls import (
+    State,
+    Verdict,
+    a_cadence,
+    a_segment,
+    call,
+    enrolments,
+    explained,
+    nurtured,
+    set_paths,
+    woken,
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,54 +29,8 @@ async def desk(backend, issuer):
     await running.stop()
 
 
-async def call(desk, method, by="users/root", **fields):
-    service, name = method.split("/")
-    request = ParseDict(fields, getattr(SERVICES[service], f"{name}Request")())
-    return await desk.call(f"{service}Service/{name}", request, by=by)
-
-
-async def set_paths(desk, *paths, **more):
-    given = {"nurtureSettings": {"paths": list(paths)}, "updateMask": "paths"} | more
-    return await call(desk, "Nurture/UpdateNurtureSettings", **given)
-
-
-async def a_cadence(desk, **more) -> str:
-    steps = [{"kind": "EMAIL"}, {"kind": "CALL", "wait": {"kind": "ELAPSED", "seconds": 86400}}]
-    cadence = {"displayName": "Топло", "steps": steps, "forNurturing": True} | more
-    return (await call(desk, "Cadence/CreateCadence", cadence=cadence, cadenceId=new_id())).name
-
-
-async def a_segment(desk, filter) -> str:
-    segment = {"displayName": "Панаир", "filter": filter}
-    made = await call(desk, "LeadSegment/CreateLeadSegment", leadSegment=segment, leadSegmentId=new_id())
-    return made.name
-
-
-async def nurtured(desk, by="users/root", **fields):
-    asked = {"channel": a_channel(), "owner": "users/ana"} | fields
-    said = {name: asked.pop(name) for name in ("path", "nurtureUntil") if name in asked}
-    made = await create(desk, **asked)
-    return await call(desk, "Lead/NurtureLead", by=by, name=made.name, **said)
-
-
-async def woken(desk, lead):
-    awake = await call(desk, "Lead/WakeLead", name=lead.name)
-    await desk.react(lead_events.LeadWoken(lead=awake), version=int(awake.etag))
-    return awake
-
-
-async def enrolments(desk, lead):
-    found = await call(desk, "Cadence/ListCadenceEnrolments", filter=f'lead = "{lead.name}"')
-    return [(one.cadence, cadences_pb2.CadenceEnrolment.State.Name(one.state), one.stop_reason)
-            for one in found.cadence_enrolments]  # fmt: skip
-
-
 def days(lead) -> int:
     return round((lead.nurture_until.ToDatetime(tzinfo=UTC) - datetime.now(UTC)) / timedelta(days=1))
-
-
-async def explained(desk, lead, by="users/root"):
-    return await call(desk, "Nurture/ExplainNurture", by=by, name=lead.name)
 
 
 async def test_settings_are_kept_whole_told_and_changed_by_who_may(desk):

@@ -41,7 +41,8 @@ class Nurture:
         states = [State.NURTURING.name, *(State(state).name for state in request.states)]
         rows = await work.rows(nurture_tables.NEWEST, states=states, **work.sight())
         looked_at = rows[: nurture_tables.MOST_SIMULATED]
-        then, now = defaultdict[str, list[str]](list), Counter(row["path"] for row in looked_at)
+        now = Counter(row["path"] for row in looked_at if row["state"] == State.NURTURING.name)
+        then = defaultdict[str, list[str]](list)
         for decision in await nurturing.decisions(tried.paths, [row["id"] for row in looked_at], work):
             then[decision.path].append(decision.lead)
         why = {path.path: path.inactive for path in tried.paths} | {"": ""}
