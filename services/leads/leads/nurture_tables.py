@@ -61,7 +61,8 @@ PAST = Query(
 # Of states the newest leads, each state read from the index of its own.
 NEWEST = Query(
     text(
-        "SELECT one.id::text AS id, asked.name AS state, one.nurture_path AS path FROM unnest(CAST(:states AS text[])) AS asked(name)"
+        "SELECT one.id::text AS id, asked.name AS state, one.nurture_path AS path"
+        " FROM unnest(CAST(:states AS text[])) AS asked(name)"
         " CROSS JOIN LATERAL (SELECT id, nurture_path FROM leads WHERE state = asked.name AND archive_time IS NULL"
         f" AND {IN_REACH} ORDER BY id DESC LIMIT {MOST_SIMULATED + 1}) one"
         f" ORDER BY one.id DESC LIMIT {MOST_SIMULATED + 1}"
