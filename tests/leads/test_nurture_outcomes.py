@@ -171,7 +171,7 @@ async def test_a_report_says_what_came_of_those_on_a_path(quiet):
     await call(quiet, "Lead/QualifyLead", name=qualified.name)
     gone = await call(quiet, "Lead/DisqualifyLead", name=closed.name, reason="no_budget")
     await quiet.react(lead_events.LeadDisqualified(lead=gone), version=int(gone.etag))
-    expected = {"on_it": 3, "entered": 5, "left": 3, "qualified": 1, "disqualified": 1}
+    expected = {"on_it": 3, "entered": 5, "woken": 2, "qualified": 1, "disqualified": 1}
     assert await report(quiet) == {"a": expected}
     assert await report(quiet, by="users/chen") == {"a": {"on_it": 1, "entered": 1}}
     before = (datetime.now(UTC) - timedelta(days=1)).isoformat()

@@ -17,9 +17,9 @@ MANY = 20_000
 ID = "('00000000-0000-7000-8000-0' || lpad(to_hex(n), 11, '0'))::uuid"
 GIVEN = ("id", "state", "nurture_path", "owner", "team")
 STAYS = (
-    "INSERT INTO nurture_stays (id, lead_id, path, enter_time, leave_time, sleeps_through, told)"
+    "INSERT INTO nurture_stays (id, lead_id, path, enter_time, leave_time, woken, sleeps_through, told)"
     f" SELECT gen_random_uuid(), {ID}, 'p' || n % 20, now() - n * interval '1 hour',"
-    " CASE WHEN n % 100 > 0 THEN now() END, '[]', '{}' FROM generate_series(1, {MANY}) n"
+    " CASE WHEN n % 100 > 0 THEN now() END, n % 100 > 0, '[]', '{}' FROM generate_series(1, {MANY}) n"
 ).replace("{MANY}", str(MANY))
 
 
@@ -85,8 +85,9 @@ async def test_the_leads_on_no_path_are_listed_too(company):
 
 
 async def test_a_stay_is_followed_by_its_lead(company):
-    for sql, given in ((nurture_tables.FOLLOW, f"leads/{ASKED['lead']}"), (nurture_tables.LEAVE, ASKED["lead"])):
-        found, told = await plan(company, sql, [given, NOW], generic=True)
+    asked = (nurture_tables.FOLLOW, [f"leads/{ASKED['lead']}", NOW, True]), (nurture_tables.LEAVE, [ASKED["lead"], NOW])
+    for sql, given in asked:
+        found, told = await plan(company, sql, given, generic=True)
         assert not [one for one in found if one["Node Type"] == "Seq Scan"], told
 
 

@@ -1,7 +1,7 @@
 """What leads stores about nurture paths: the settings, and each stay of a lead on a path."""
 
 from chassis.database import IN_REACH, TIME, Query, record_columns
-from sqlalchemy import Column, Index, Table, Text, text
+from sqlalchemy import Boolean, Column, Index, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from leads.domain.nurture import NurtureSettings
@@ -19,6 +19,7 @@ stays = Table(
     Column("path", Text(collation="C"), nullable=False),
     Column("enter_time", TIME, nullable=False),
     Column("leave_time", TIME),
+    Column("woken", Boolean, nullable=False),
     Column("sleeps_through", JSONB, nullable=False),
     Column("told", JSONB, nullable=False),
 )
@@ -26,16 +27,21 @@ Index("nurture_stays_lead", stays.c.lead_id, stays.c.id.desc())
 Index("nurture_stays_enter_time", stays.c.enter_time)
 RECORDS = {NurtureSettings: settings}
 
-LEAVE = "UPDATE nurture_stays SET leave_time = $2::timestamptz WHERE lead_id = $1::uuid AND leave_time IS NULL"
+# Of a lead that is open: it woke.
+LEAVE = (
+    "UPDATE nurture_stays SET leave_time = $2::timestamptz, woken = true"
+    " WHERE lead_id = $1::uuid AND leave_time IS NULL"
+)
 ENTER = (
-    "INSERT INTO nurture_stays (id, lead_id, path, enter_time, sleeps_through, told)"
-    " VALUES ($1::uuid, $2::uuid, $3::text, $4::timestamptz, $5::jsonb, $6::jsonb)"
+    "INSERT INTO nurture_stays (id, lead_id, path, enter_time, woken, sleeps_through, told)"
+    " VALUES ($1::uuid, $2::uuid, $3::text, $4::timestamptz, false, $5::jsonb, $6::jsonb)"
 )
 # A lead's latest stay ends when it is not left in peace any more, by whatever verb; and goes on if an undone merge
-# brings the lead back to its path.
+# brings the lead back to its path. Parameters: the lead, when, whether it was woken.
 FOLLOW = (
     "UPDATE nurture_stays stay SET leave_time ="
-    " CASE WHEN l.state <> 'NURTURING' THEN greatest(stay.enter_time, $2::timestamptz) END"
+    " CASE WHEN l.state <> 'NURTURING' THEN greatest(stay.enter_time, $2::timestamptz) END,"
+    " woken = l.state <> 'NURTURING' AND $3::boolean"
     " FROM leads l WHERE l.id = substr($1::text, 7)::uuid AND stay.id ="
     " (SELECT last.id FROM nurture_stays last WHERE last.lead_id = l.id ORDER BY last.id DESC LIMIT 1)"
     " AND CASE WHEN l.state <> 'NURTURING' THEN stay.leave_time IS NULL"
@@ -43,8 +49,8 @@ FOLLOW = (
 )
 LATEST = Query(
     text(
-        "SELECT path, sleeps_through, told FROM nurture_stays WHERE lead_id = CAST(:lead AS uuid)"
-        " ORDER BY id DESC LIMIT 1"
+        "SELECT path, sleeps_through, told, leave_time IS NULL AS open FROM nurture_stays"
+        " WHERE lead_id = CAST(:lead AS uuid) ORDER BY id DESC LIMIT 1"
     )
 )
 # How often leads were sent down which path, and when they last left. The stay that a nurtured lead is in does not
@@ -77,11 +83,11 @@ ON_IT = Query(
 # What a lead became counts if it did so after it was sent down.
 BECAME = Query(
     text(
-        "WITH period AS (SELECT lead_id, path, enter_time, leave_time FROM nurture_stays"
+        "WITH period AS (SELECT lead_id, path, enter_time, woken FROM nurture_stays"
         " WHERE enter_time >= CAST(:start AS timestamptz) AND enter_time < CAST(:end AS timestamptz)"
         f" ORDER BY enter_time DESC LIMIT {MOST_COUNTED})"
         " SELECT path, count(DISTINCT lead_id) AS entered,"
-        ' count(DISTINCT lead_id) FILTER (WHERE leave_time IS NOT NULL) AS "left",'
+        " count(DISTINCT lead_id) FILTER (WHERE woken) AS woken,"
         " count(DISTINCT lead_id) FILTER (WHERE qualify_time >= enter_time) AS qualified,"
         " count(DISTINCT lead_id) FILTER (WHERE state = 'CONVERTED' AND close_time >= enter_time) AS converted,"
         " count(DISTINCT lead_id) FILTER (WHERE state = 'DISQUALIFIED' AND close_time >= enter_time) AS disqualified"

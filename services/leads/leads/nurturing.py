@@ -112,7 +112,7 @@ async def decisions(paths: Sequence[NurturePath], ids: Sequence[str], work: Work
 async def kept(lead: Lead, work: Work) -> Decision | None:
     """What was decided when a lead that is nurtured was left in peace; None if there were no paths then."""
     for row in await work.rows(nurture_tables.LATEST, lead=lead.id):
-        if row["path"] == lead.nurture_path:
+        if row["open"]:
             return msgspec.json.decode(row["told"], type=Decision)
     return None
 

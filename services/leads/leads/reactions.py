@@ -176,7 +176,7 @@ FROM_OR_TO_PEACE = (
 
 @on(*FROM_OR_TO_PEACE, keep=latest)
 def follow_the_path(event: lead_events.LeadWoken, told: Event) -> Statement:
-    return nurture_tables.FOLLOW, event.lead.name, told.event_time
+    return nurture_tables.FOLLOW, event.lead.name, told.event_time, isinstance(event, lead_events.LeadWoken)
 
 
 @on(directory_events.UserDeactivated, keep=latest)

@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("path", sa.Text(collation="C"), nullable=False),
         sa.Column("enter_time", TIME, nullable=False),
         sa.Column("leave_time", TIME, nullable=True),
+        sa.Column("woken", sa.Boolean(), nullable=False),
         *(sa.Column(name, postgresql.JSONB(), nullable=False) for name in ("sleeps_through", "told")),
         sa.PrimaryKeyConstraint("id"),
     )
