@@ -12,6 +12,7 @@ from lead_calls import create
 from leads import nurture_tables, nurturing, tables
 from leads.domain.nurture import NurturePath
 from list_plans import check_reads_few, nodes, plan_of
+from nurture_calls import call
 
 MANY = 20_000
 ID = "('00000000-0000-7000-8000-0' || lpad(to_hex(n), 11, '0'))::uuid"
@@ -123,3 +124,14 @@ async def test_of_one_lead_its_scores_are_looked_up_by_its_key(company, monkeypa
     read = [one for one in found if one.get("Relation Name") == "leads"]
     assert read, told
     assert all(one["Node Type"].startswith("Index") for one in read), told
+
+
+async def test_a_simulation_looks_at_the_newest_and_says_that_there_are_more(company):
+    paths = [{"path": f"p{n}", "filter": f'owner = "users/p{n}"', "days": 1} for n in range(49)]
+    asked = {"nurtureSettings": {"paths": [*paths, {"path": "rest", "days": 1}]}, "states": ["NEW"]}
+    answer = await call(company, "Nurture/SimulateNurtureSettings", **asked)
+    assert (answer.leads, answer.more) == (nurture_tables.MOST_SIMULATED, True)
+    assert sum(one.leads for one in answer.shares) == answer.leads
+    assert all(len(one.examples) == 10 for one in answer.shares if one.leads)
+    few = await call(company, "Nurture/SimulateNurtureSettings")
+    assert (few.leads, few.more) == (MANY // 100, False)

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 from leads.domain.nurture import NurtureSettings
 from leads.follow_up_tables import METADATA
 
-MOST_COUNTED, MOST_SIMULATED = 100_000, 10_000
+MOST_COUNTED, MOST_SIMULATED = 100_000, 5_000
 
 settings = Table("nurture_settings", METADATA, *record_columns(slug=True), Column("paths", JSONB, nullable=False))
 # Each time that a lead was left in peace while there were paths; `path` is empty if none was for it. `told`: why.
