@@ -491,6 +491,8 @@ BODIES: dict[str, Callable[[World], dict[str, Any]]] = {
     "ReopenCase": lambda w: {"reason": "Not done."},
     "UpdateLeadSettings": lambda w: {},
     "UpdateResponseSettings": lambda w: {"targets": TARGETS},
+    "UpdateNurtureSettings": lambda w: {"paths": [{"path": "all", "days": 30}]},
+    "SimulateNurtureSettings": lambda w: {"states": ["ASSIGNED"]},
     "UpdateScoreSettings": lambda w: {"rules": [{"rule": "all", "points": 5}]},
     "CheckScoreSettings": lambda w: {"scoreSettings": {"rules": [{"rule": "all", "points": 5}]}},
     "OverrideScore": lambda w: {"score": 50, "expireTime": soon()},

@@ -43,7 +43,9 @@ SENTENCES = {
     "crm.leads.v1.LeadAccepted": "Lead taken on by {owner}",
     "crm.leads.v1.LeadRejected": "Lead given back by {previous_owner}: {reason}",
     "crm.leads.v1.LeadRecycled": "Lead taken from {previous_owner}[, idle since {idle_since}]",
-    "crm.leads.v1.LeadNurtured": "Lead left in peace until {nurture_until}[, plan {nurture_plan}][: {nurture_reason}]",
+    "crm.leads.v1.LeadNurtured": (
+        "Lead left in peace until {nurture_until}[, plan {nurture_plan}][, path {nurture_path}][: {nurture_reason}]"
+    ),
     "crm.leads.v1.LeadWoken": "Lead woken by {cause}",
     "crm.leads.v1.LeadReopened": "Lead opened again[, disqualified before for {previous_reason}]",
     "crm.leads.v1.LeadConversionStarted": "Conversion of the lead began",

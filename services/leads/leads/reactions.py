@@ -23,6 +23,7 @@ from leads import (
     looking,
     merging,
     notifying,
+    nurture_tables,
     own_data_tables,
     responding,
     score_tables,
@@ -170,6 +171,18 @@ def hand_over_the_calls(event: lead_events.LeadAssigned, _: Event) -> Statement:
 @on(*HANDED_OVER, keep=latest)
 def hand_over_the_link(event: lead_events.LeadAssigned, _: Event) -> Statement:
     return own_data_tables.HAND_OVER, event.lead.name, event.lead.owner, event.lead.team
+
+
+# By these a lead leaves the path it is on, or is back on it.
+FROM_OR_TO_PEACE = (
+    *(lead_events.LeadWoken, lead_events.LeadDisqualified, lead_events.LeadMerged, lead_events.LeadUnmerged),
+    *(lead_events.LeadsJoined, lead_events.LeadsParted),
+)
+
+
+@on(*FROM_OR_TO_PEACE, keep=latest)
+def follow_the_path(event: lead_events.LeadWoken, told: Event) -> Statement:
+    return nurture_tables.FOLLOW, event.lead.name, told.event_time, isinstance(event, lead_events.LeadWoken)
 
 
 @on(directory_events.UserDeactivated, keep=latest)

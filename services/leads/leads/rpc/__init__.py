@@ -18,6 +18,7 @@ from crm.leads.v1 import (
     merges_pb2,
     next_leads_pb2,
     notifications_pb2,
+    nurture_pb2,
     operations_pb2,
     own_data_pb2,
     quality_pb2,
@@ -50,6 +51,7 @@ from leads.rpc.life import Life
 from leads.rpc.merges import Merges
 from leads.rpc.next_leads import NextLeads
 from leads.rpc.notifications import Notifications
+from leads.rpc.nurture import Nurture
 from leads.rpc.operations import Operations
 from leads.rpc.own_data import OwnDataCalls
 from leads.rpc.quality import Quality
@@ -107,6 +109,10 @@ class ApproachService(Approaches):
 
 class NotificationService(Notifications):
     descriptor = notifications_pb2.DESCRIPTOR.services_by_name["NotificationService"]
+
+
+class NurtureService(Nurture):
+    descriptor = nurture_pb2.DESCRIPTOR.services_by_name["NurtureService"]
 
 
 class DuplicateService(Duplicates):
@@ -176,6 +182,7 @@ SERVICES: tuple[type, ...] = (
     DuplicateService,
     MergeService,
     NotificationService,
+    NurtureService,
     LeadOperationService,
     ScoreService,
     DeliveryService,
