@@ -86,7 +86,7 @@ async def _connected(service: str, url: str, found: Findings) -> asyncpg.Connect
     try:
         return await asyncpg.connect(url, timeout=found.seconds)
     except TimeoutError:
-        said = f"Postgres does not answer within {found.seconds:g} seconds: its calls fail, nothing is lost."
+        said = f"Postgres does not answer within {found.seconds:g} seconds: new connections wait, and calls fail."
         found.fail(service, "database", said, DATABASE, "#what-runs")
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as away:
         said = f"Postgres does not let us in ({type(away).__name__}): if it is so for the service, its calls fail."

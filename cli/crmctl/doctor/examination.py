@@ -54,13 +54,17 @@ async def examine(installation: Installation, seconds: float) -> Report:
 
 
 def tell(report: Report, say: Callable[[str], None]) -> None:
-    """What is wrong, the worst first, each with what to do; then what is well, a line for each part."""
-    well = defaultdict(list)
+    """What is wrong, the worst first, each with what to do; then what is well, a line for each part. What is the same
+    for several parts is said once: seven services behind one Postgres would fill the screen."""
+    well, alike = defaultdict(list), defaultdict(list)
     for one in report.findings:
         if one.level is Level.OK:
             well[one.part].append(one.check)
-            continue
-        say(one_line(f"{one.level.name:<5} {one.part}, {one.check}: {one.said}"))
+        else:
+            alike[one.level, one.check, one.said, one.do, one.page, one.detail].append(one)
+    for same in alike.values():
+        one, parts = same[0], ", ".join(other.part for other in same)
+        say(one_line(f"{one.level.name:<5} {parts}, {one.check}: {one.said}"))
         if one.detail:
             say(one_line(f"      It said: {one.detail[:LONGEST_DETAIL]}"))
         say(one_line(f"      → {one.do}{f' See {one.path}.' if one.page else ''}"))

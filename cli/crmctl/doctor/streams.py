@@ -40,7 +40,9 @@ async def examine(installation: Installation, found: Findings) -> None:
         found.fail(PART, "server", said, AWAY, "CrmNatsAway", str(away))
         await _closed(client)
         return
-    found.ok(PART, "server", "NATS answers, and JetStream with it.", version=str(client.connected_server_version))
+    its = client.connected_server_version
+    version = f"{its.major}.{its.minor}.{its.patch}"
+    found.ok(PART, "server", f"NATS {version} answers, and JetStream with it.", version=version)
     try:
         await _everything(jetstream, installation, found)
     finally:
