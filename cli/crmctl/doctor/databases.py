@@ -12,7 +12,7 @@ from chassis.settings import package
 from chassis.timers import OVERDUE
 
 from crmctl.doctor import postgres
-from crmctl.doctor.findings import Findings
+from crmctl.doctor.findings import Findings, quoted
 from crmctl.doctor.installation import Installation
 from crmctl.doctor.processes import Process
 
@@ -90,7 +90,7 @@ async def _connected(service: str, url: str, found: Findings) -> asyncpg.Connect
         found.fail(service, "database", said, DATABASE, "#what-runs")
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as away:
         said = f"Postgres does not let us in ({type(away).__name__}): if it is so for the service, its calls fail."
-        found.fail(service, "database", said, DATABASE, "#what-runs", str(away))
+        found.fail(service, "database", said, DATABASE, "#what-runs", quoted(away))
     return None
 
 

@@ -68,4 +68,9 @@ class Findings:
             self.fail(part, check, f"No answer within {self.seconds * turns:g} seconds.", do, page)
         except Exception as broken:
             said = f"It cannot be examined ({type(broken).__name__})."
-            self.fail(part, check, said, do, page, detail=str(broken))
+            self.fail(part, check, said, do, page, detail=quoted(broken))
+
+
+def quoted(error: Exception) -> str:
+    """What an error says, for a detail. Of an address that cannot be read it would say a part: of its password, too."""
+    return "" if isinstance(error, ValueError) else str(error)

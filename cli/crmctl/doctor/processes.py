@@ -13,7 +13,7 @@ import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis import release, tls
-from crmctl.doctor.findings import Findings
+from crmctl.doctor.findings import Findings, quoted
 from crmctl.doctor.installation import GATEWAY, Installation
 
 MOST_BYTES = 4 * 1024 * 1024
@@ -184,8 +184,8 @@ async def _front_door(url: str, found: Findings) -> None:
     try:
         async with httpx.AsyncClient(timeout=found.seconds) as client:
             status = (await client.get(f"{url.rstrip('/')}/docs")).status_code
-    except (httpx.HTTPError, httpx.InvalidURL) as away:
-        found.fail(GATEWAY, "front door", "Nobody answers at the suite's address.", do, "CrmServiceAway", str(away))
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as away:
+        found.fail(GATEWAY, "front door", "Nobody answers at the suite's address.", do, "CrmServiceAway", quoted(away))
         return
     if status == 200:
         found.ok(GATEWAY, "front door", "The suite's address answers.")

@@ -13,7 +13,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ClusterInfo, ConsumerInfo
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
-from crmctl.doctor.findings import Findings
+from crmctl.doctor.findings import Findings, quoted
 from crmctl.doctor.installation import Installation
 
 PART = "nats"
@@ -37,7 +37,7 @@ async def examine(installation: Installation, found: Findings) -> None:
         await jetstream.account_info()
     except (TimeoutError, OSError, ValueError, nats.errors.Error, APIError, ServiceUnavailableError) as away:
         said = f"It does not let us in ({type(away).__name__}): calls succeed, and nobody hears of them."
-        found.fail(PART, "server", said, AWAY, "CrmNatsAway", str(away))
+        found.fail(PART, "server", said, AWAY, "CrmNatsAway", quoted(away))
         await _closed(client)
         return
     its = client.connected_server_version

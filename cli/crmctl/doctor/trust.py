@@ -13,7 +13,7 @@ from chassis.signing_keys import usable
 from cryptography import x509
 
 from chassis import tls
-from crmctl.doctor.findings import Findings
+from crmctl.doctor.findings import Findings, quoted
 from crmctl.doctor.installation import Installation
 
 WARN_DAYS, FAIL_DAYS = 21, 3
@@ -108,7 +108,7 @@ async def _issuer(url: str, found: Findings) -> None:
         keys = usable(document)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as away:
         said = f"Its keys cannot be fetched from here ({type(away).__name__})."
-        found.warn("issuer", "keys", said, do, "CrmIssuerAway", str(away))
+        found.warn("issuer", "keys", said, do, "CrmIssuerAway", quoted(away))
         return
     if keys:
         found.ok("issuer", "keys", f"It shows {len(keys)} keys that tokens may be signed with.", keys=len(keys))
