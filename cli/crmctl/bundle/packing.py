@@ -39,7 +39,7 @@ Made {when} by crmctl {release}, of {what}. Nothing was sent anywhere; who has t
 - No log line: of each only its time, its level, the template in our source that it was made of, and the class of the
   error. Lines that we did not write are counted. Of the logs of Postgres and NATS only levels are counted.
 - No answer of another program: what `crmctl ops doctor` shows as "It said" is left out.
-- No label of a metric that is not a word of our source or a number: it reads `{left_out}`.
+- No label of a metric that is not a word of our source, a bound or a status: it reads `{left_out}`.
 {missing}"""
 SAID_OF = {
     "doctor.json": "what `crmctl ops doctor` found, without what others said",

@@ -5,7 +5,6 @@ A word of a log or a metric that is one of these comes from us, whatever else st
 
 import ast
 import importlib
-import pkgutil
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -68,22 +67,24 @@ def errors() -> frozenset[str]:
 def _calls() -> Iterator[str]:
     """`crm.leads.v1.LeadService/CreateLead` for every call of the contracts."""
     pool = descriptor_pool.Default()
-    for module in pkgutil.walk_packages(crm.__path__, "crm."):
-        if module.name.endswith("_pb2"):
-            name = importlib.import_module(module.name).DESCRIPTOR.name
-            for service in pool.FindFileByName(name).services_by_name.values():
-                yield from (f"{service.full_name}/{method.name}" for method in service.methods)
+    files = {path.relative_to(root) for root in map(Path, crm.__path__) for path in root.rglob("*_pb2.py")}
+    for file in sorted(files):
+        name = importlib.import_module(".".join(("crm", *file.with_suffix("").parts))).DESCRIPTOR.name
+        for service in pool.FindFileByName(name).services_by_name.values():
+            yield from (f"{service.full_name}/{method.name}" for method in service.methods)
+
+
+def _trees(*packages: str) -> Iterator[ast.Module]:
+    """Those packages that are installed here, read but not run."""
+    for name in packages:
+        yield from _parsed(name)
 
 
 @cache
-def _trees(*packages: str) -> tuple[ast.Module, ...]:
-    """Those packages that are installed here, read but not run."""
-    found = []
-    for name in packages:
-        spec = find_spec(name)
-        for folder in spec.submodule_search_locations or () if spec else ():
-            found += [ast.parse(path.read_text()) for path in sorted(Path(folder).rglob("*.py"))]
-    return tuple(found)
+def _parsed(name: str) -> tuple[ast.Module, ...]:
+    spec = find_spec(name)
+    folders = spec.submodule_search_locations or () if spec else ()
+    return tuple(ast.parse(path.read_text()) for folder in folders for path in sorted(Path(folder).rglob("*.py")))
 
 
 def _logged(tree: ast.Module) -> Iterator[str]:
