@@ -25,7 +25,8 @@ PLACE = re.compile(r"%(?:\.\d+)?[sdrf]|%%")
 def templates() -> tuple[tuple[str, re.Pattern[str]], ...]:
     """Every `log.warning("relay waits: %s", …)` of the suite with what its lines look like; of two that fit, the one
     that says more comes first."""
-    found = {text for tree in _trees("chassis", "gateway", *map(package, SERVICES)) for text in _logged(tree)}
+    every = _sources("chassis", "gateway", *map(package, SERVICES))
+    found = {text for source in every if "log." in source for text in _logged(ast.parse(source))}
     return tuple(
         (text, re.compile(_pattern(text), re.DOTALL))
         for text in sorted(found, key=lambda one: (-len(PLACE.sub("", one)), one))
@@ -41,8 +42,8 @@ def template(message: str) -> str:
 def words() -> frozenset[str]:
     """Constants of chassis and gateway, reasons of errors, statuses, services and their calls."""
     found = {*SERVICES, *map(package, SERVICES), *(code.name for code in StatusCode)}
-    for tree in _trees("chassis", "gateway"):
-        for node in ast.walk(tree):
+    for source in _sources("chassis", "gateway"):
+        for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) <= LONGEST_WORD:
                 found.add(node.value)
             elif isinstance(node, ast.ClassDef):
@@ -59,8 +60,8 @@ def errors() -> frozenset[str]:
         kind = waiting.pop()
         found.add(kind.__name__)
         waiting += kind.__subclasses__()
-    for tree in _trees("chassis", "gateway", *map(package, SERVICES)):
-        found |= {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.bases}
+    for source in _sources("chassis", "gateway", *map(package, SERVICES)):
+        found |= set(re.findall(r"^class (\w+)\(", source, re.MULTILINE))
     return frozenset(found)
 
 
@@ -74,17 +75,17 @@ def _calls() -> Iterator[str]:
             yield from (f"{service.full_name}/{method.name}" for method in service.methods)
 
 
-def _trees(*packages: str) -> Iterator[ast.Module]:
+def _sources(*packages: str) -> Iterator[str]:
     """Those packages that are installed here, read but not run."""
     for name in packages:
-        yield from _parsed(name)
+        yield from _read(name)
 
 
 @cache
-def _parsed(name: str) -> tuple[ast.Module, ...]:
+def _read(name: str) -> tuple[str, ...]:
     spec = find_spec(name)
     folders = spec.submodule_search_locations or () if spec else ()
-    return tuple(ast.parse(path.read_text()) for folder in folders for path in sorted(Path(folder).rglob("*.py")))
+    return tuple(path.read_text() for folder in folders for path in sorted(Path(folder).rglob("*.py")))
 
 
 def _logged(tree: ast.Module) -> Iterator[str]:

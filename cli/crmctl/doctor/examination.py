@@ -34,6 +34,7 @@ class Report:
 
 async def examine(installation: Installation, seconds: float) -> Report:
     """Looks at everything at once; each look has `seconds`. Processes come first: pools are judged by what they say."""
+    durables = streams.wanted(installation.services)  # before the first look: what it loads would stop their clocks
     began, found = time.monotonic(), Findings(seconds)
     do, page = "This is a mistake in crmctl; the other findings stand.", "#doctor"
     seen: list[processes.Process] = []
@@ -45,7 +46,7 @@ async def examine(installation: Installation, seconds: float) -> Report:
     await asyncio.gather(
         found.tried("suite", "processes and databases", inside(), do, page, 12),
         found.tried("suite", "gRPC", processes.answering(installation, found), do, page, 3),
-        found.tried("suite", "streams", streams.examine(installation, found), do, page, 4),
+        found.tried("suite", "streams", streams.examine(installation, durables, found), do, page, 4),
         found.tried("suite", "certificates and keys", trust.examine(installation, found), do, page, 3),
     )
     order = {part: place for place, part in enumerate(("suite", GATEWAY, *installation.services))}

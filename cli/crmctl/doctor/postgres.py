@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from crmctl.doctor.findings import Findings
 from crmctl.doctor.installation import Installation
-from crmctl.doctor.processes import Process, skewed
+from crmctl.doctor.processes import Process, ahead, skewed
 
 PART = "postgres"
 POOL_SIZE = 16  # the settings' own default
@@ -49,7 +49,7 @@ async def server(service: str, url: str, connection: Any, servers: dict[str, Ser
     """What the server says; judged once, when all databases were asked. What is of the database is judged here."""
     began = time.time()
     row = dict(await connection.fetchrow(SERVER))
-    skewed(service, "database clock", row.pop("clock") - (began + time.time()) / 2, found)
+    skewed(service, "database clock", ahead(row.pop("clock"), began, time.time()), found)
     size, age = int(row.pop("bytes")), int(row.pop("age"))
     figures: dict[str, Any] = {"bytes": size, "transactions": age}
     do = "Let autovacuum work: end transactions that stand open for days, then VACUUM (FREEZE)."

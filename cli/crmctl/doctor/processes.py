@@ -104,11 +104,17 @@ async def _pod(part: str, check: str, host: str, port: int, found: Findings, see
         do = "Mend what it says it lacks; it serves as soon as that is there, without a restart."
         found.fail(part, check, "It answers and is not ready: calls to it fail.", do, page, missing.strip())
     if (clock := process.number("crm_clock_seconds")) is not None:
-        skewed(part, "clock", clock - (began + time.time()) / 2, found)
+        skewed(part, "clock", ahead(clock, began, time.time()), found)
     if process.number("crm_nats_connected") == 0:
         do = "Is NATS there, and does this login fit? Changes are kept in the outbox meanwhile."
         found.fail(part, "connection to NATS", "It has no connection to NATS: nobody hears of it.", do, "CrmNatsAway")
     _keys(part, process, found)
+
+
+def ahead(clock: float, began: float, ended: float) -> float:
+    """How far a clock is ahead of ours at least (below 0: behind), that was read between two moments: an answer that
+    took its time is no wrong clock."""
+    return clock - ended if clock > ended else min(clock - began, 0.0)
 
 
 def skewed(part: str, check: str, seconds: float, found: Findings) -> None:

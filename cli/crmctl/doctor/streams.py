@@ -1,7 +1,7 @@
 """NATS: the streams and durables that the code wants, their replicas, and how far everybody has read."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import nats
@@ -16,6 +16,8 @@ from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 from crmctl.doctor.findings import Findings, quoted
 from crmctl.doctor.installation import Installation
 
+Wanted = Mapping[tuple[str, str], list[str]]  # (service, producer) → the subjects its durable brings
+
 PART = "nats"
 MANY_WAIT = 1_000  # the alert's
 FULL_WARN, FULL_FAIL = 0.8, 0.95
@@ -24,7 +26,13 @@ MAKE = "Make them: helm upgrade with the same values, or python -m chassis.strea
 AWAY = "Do its pods run (three of them, in a cluster)? Does NATS_URL lead there, with an administrator's login?"
 
 
-async def examine(installation: Installation, found: Findings) -> None:
+def wanted(services: Iterable[str]) -> Wanted:
+    """What durables should bring. It loads what all services react to, which takes a second or more."""
+    pairs = ((service, producer) for service in services for producer in SERVICES)
+    return {pair: found for pair in pairs if (found := subjects(*pair))}
+
+
+async def examine(installation: Installation, durables: Wanted, found: Findings) -> None:
     """Everything that NATS says; one finding if it says nothing."""
     if not installation.nats_url:
         do = "Set NATS_URL with an administrator's login, and ask again."
@@ -44,22 +52,21 @@ async def examine(installation: Installation, found: Findings) -> None:
     version = f"{its.major}.{its.minor}.{its.patch}"
     found.ok(PART, "server", f"NATS {version} answers, and JetStream with it.", version=version)
     try:
-        await _everything(jetstream, installation, found)
+        await _everything(jetstream, installation, durables, found)
     finally:
         await _closed(client)
 
 
-async def _everything(jetstream: JetStreamContext, installation: Installation, found: Findings) -> None:
-    looks = [_stream(jetstream, one, one in installation.services, installation.local, found) for one in SERVICES]
-    names = [f"stream of {one}" for one in SERVICES]
-    for service in installation.services:
-        for producer in SERVICES:
-            if wanted := subjects(service, producer):
-                looks.append(_durable(jetstream, service, producer, wanted, found))
-                names.append(f"{service} on {producer}")
-    await asyncio.gather(
-        *(found.tried(PART, name, look, AWAY, "CrmNatsAway") for name, look in zip(names, looks, strict=True))
-    )
+async def _everything(
+    jetstream: JetStreamContext, installation: Installation, durables: Wanted, found: Findings
+) -> None:
+    looks = {
+        f"stream of {one}": _stream(jetstream, one, one in installation.services, installation.local, found)
+        for one in SERVICES
+    }
+    for (service, producer), brings in durables.items():
+        looks[f"{service} on {producer}"] = _durable(jetstream, service, producer, brings, found)
+    await asyncio.gather(*(found.tried(PART, name, look, AWAY, "CrmNatsAway") for name, look in looks.items()))
 
 
 async def _stream(jetstream: JetStreamContext, service: str, ours: bool, local: bool, found: Findings) -> None:
@@ -109,7 +116,7 @@ def in_step(cluster: ClusterInfo | None, replicas: int) -> tuple[int, int]:
 
 
 async def _durable(
-    jetstream: JetStreamContext, service: str, producer: str, wanted: list[str], found: Findings
+    jetstream: JetStreamContext, service: str, producer: str, brings: list[str], found: Findings
 ) -> None:
     check = f"{service} on {producer}"
     try:
@@ -120,7 +127,7 @@ async def _durable(
         return
     lag = (info.num_pending or 0) + (info.num_ack_pending or 0)
     figures = _figures(info, lag)
-    if sorted(info.config.filter_subjects or [info.config.filter_subject or ""]) != wanted:
+    if sorted(info.config.filter_subjects or [info.config.filter_subject or ""]) != brings:
         said = f"The durable of {service} on {producer} was made by another release: it brings other events."
         found.warn(PART, check, said, MAKE, "CrmEventsWait", **figures)
     elif lag > MANY_WAIT:

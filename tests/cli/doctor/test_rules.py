@@ -91,6 +91,16 @@ def test_a_clock_is_judged_by_what_tokens_bear(seconds: float, level: Level, sig
     assert found.worst is level
 
 
+@given(st.floats(0, 1e9), st.floats(0, 60), st.floats(-100, 100))
+def test_an_answer_that_took_its_time_is_no_wrong_clock(began: float, took: float, off: float) -> None:
+    ended = began + took
+    assert processes.ahead(began, began, ended) == processes.ahead(ended, began, ended) == 0
+    seen = processes.ahead((began + ended) / 2 + off, began, ended)
+    assert abs(seen) <= abs(off) + 1e-6
+    assert seen == 0 or (seen > 0) == (off > 0)
+    assert abs(seen) >= abs(off) - took / 2 - 1e-6
+
+
 @pytest.mark.parametrize(("told", "level"), [(release.NUMBER, OK), ("0.0.9", WARN), ("", WARN)])
 def test_two_releases_at_work_are_told(told: str, level: Level) -> None:
     found = Findings(1)
