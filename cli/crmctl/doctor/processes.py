@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import httpx
+from chassis.tokens import LEEWAY_SECONDS
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis import release, tls
@@ -17,7 +18,7 @@ from crmctl.doctor.findings import Findings, quoted
 from crmctl.doctor.installation import GATEWAY, Installation
 
 MOST_BYTES = 4 * 1024 * 1024
-SKEW_WARN_SECONDS, SKEW_FAIL_SECONDS = 2.0, 30.0  # from 30 on services refuse fresh tokens: tokens.LEEWAY_SECONDS
+SKEW_WARN_SECONDS, SKEW_FAIL_SECONDS = 2.0, float(LEEWAY_SECONDS)  # from the second on fresh tokens are refused
 KEYS_WARN_SECONDS, KEYS_FAIL_SECONDS = 900.0, 20 * 3600.0  # after a day without the issuer everybody is refused
 LOOK = "kubectl get pods, and describe the pod; on this machine its log in the data folder says why."
 CLOCKS = "Make the clocks agree (chrony, NTP) before anything else: tokens, waits and reports depend on them."
@@ -93,16 +94,21 @@ async def _pod(part: str, check: str, host: str, port: int, found: Findings, see
     except (OSError, ValueError) as away:
         found.fail(part, check, "Nobody answers on its admin port.", LOOK, "CrmServiceAway", f"{where}: {away}")
         return
-    began = time.time()
-    _, metrics = await ask(host, port, "/metrics")
-    process = Process(part if check == "process" else f"{part} {check.split()[1]}", metrics)
-    seen.append(process)
     if status == 200:
         found.ok(part, check, "It answers and is ready.")
     else:
         page = "CrmMigrationFailed" if "schema" in missing else "CrmServiceAway"
         do = "Mend what it says it lacks; it serves as soon as that is there, without a restart."
         found.fail(part, check, "It answers and is not ready: calls to it fail.", do, page, missing.strip())
+    name = check.replace("process", part)
+    do = "Its metrics ask its database: look at that first."
+    await found.tried(part, "metrics", _told(part, name, host, port, found, seen), do, "CrmServiceAway")
+
+
+async def _told(part: str, name: str, host: str, port: int, found: Findings, seen: list[Process]) -> None:
+    began = time.time()
+    process = Process(name, (await ask(host, port, "/metrics"))[1])
+    seen.append(process)
     if (clock := process.number("crm_clock_seconds")) is not None:
         skewed(part, "clock", ahead(clock, began, time.time()), found)
     if process.number("crm_nats_connected") == 0:
