@@ -88,8 +88,9 @@ async def _pod(part: str, check: str, host: str, port: int, found: Findings, see
     try:
         status, missing = await asyncio.wait_for(ask(host, port, "/readyz"), found.seconds)
     except TimeoutError:
-        said = f"Its admin port takes calls and does not answer within {found.seconds:g} seconds: it hangs."
-        found.fail(part, check, said, "End that process; another one takes over its work.", "CrmServiceAway", where)
+        said = f"Its admin port does not answer within {found.seconds:g} seconds: it hangs, or calls do not reach it."
+        do = "May this machine reach it (network policy)? If its log stands still, end it; another one takes over."
+        found.fail(part, check, said, do, "CrmServiceAway", where)
         return
     except (OSError, ValueError) as away:
         found.fail(part, check, "Nobody answers on its admin port.", LOOK, "CrmServiceAway", f"{where}: {away}")

@@ -1,6 +1,7 @@
 """A support bundle holds nothing of a person and no secret: what lies in records, settings and logs is looked for in
 it, and the same search finds all of it where it came from."""
 
+import asyncio
 import base64
 import json
 import re
@@ -10,8 +11,13 @@ from typing import Any
 
 import psutil
 import pytest
+from chassis.settings import SERVICES, variable
 from cli.doctor.conftest import COMPANY, EMAIL, LEAD, MAIL_SECRET, PHONE, USER, Ward
 from crmctl.bundle import settings
+from crmctl.bundle.packing import pack
+from crmctl.doctor.examination import examine
+from crmctl.doctor.findings import Level
+from crmctl.doctor.installation import find
 
 STATEMENT = f"2026-11-26 11:20:08.803 UTC [9386] leads@leads ERROR:  no: Key (email)=({EMAIL}) exists."
 PERSONS = {USER, LEAD, EMAIL, PHONE, COMPANY}
@@ -142,3 +148,22 @@ def test_a_file_that_exists_is_not_written_over(ward: Ward, tmp_path: Path) -> N
     assert done.returncode == 1
     assert "exists already" in done.stderr
     assert file.read_bytes() == b"mine"
+
+
+def test_an_installation_that_is_known_by_its_addresses_only_is_examined_and_packed(ward: Ward, tmp_path: Path) -> None:
+    """As in a cluster: what is usual on one's own machine is a warning there, and no log is at hand."""
+    stack, book = ward.stack, ward.stack.addresses
+    env = {f"{variable('DATABASE_URL', one)}_OWNER": stack.database_url(one) for one in book["services"]}
+    env |= {variable("UPSTREAM", one): address for one, address in book["services"].items()}
+    env |= {variable("ADMIN", one): address for one, address in book["admin"].items()}
+    env |= {"NATS_URL": stack.nats_url, "OIDC_JWKS_URL": f"{book['issuer']}/jwks.json"}
+    installation = find(book["http"], None, [], env)
+    report = asyncio.run(examine(installation, 5))
+    warned = {(one.part, one.check) for one in report.findings if one.level is not Level.OK}
+    assert warned == {("postgres", "standby"), *(("nats", f"stream of {one}") for one in SERVICES)}
+    assert report.worst is Level.WARN
+    pack(tmp_path / "bundle.tar.gz", installation, report)
+    files = opened(tmp_path / "bundle.tar.gz")
+    assert not [name for name in files if name.startswith("logs/")]
+    assert "by its addresses" in files["MANIFEST.md"].decode()
+    assert found(PERSONS | secrets(ward), files) == set()
