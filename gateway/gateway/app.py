@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.admin import Metrics
 from gateway.admission import Place, Refused, Streams
@@ -113,7 +113,7 @@ class Gate:
             if self.routes.serves(scope["path"]):
                 await self.routes.handle(scope, receive, send)
             else:
-                await self.app(scope, receive, send)
+                await self.app(scope, receive, noted(exchange, send))
         except Problem as problem:
             reason = problem.reason
             await answer(problem, exchange, send)
@@ -135,6 +135,17 @@ class Gate:
             # Of a stream counts how long it took to begin.
             self.metrics.count(exchange.rpc, exchange.status, scope.get("opened", perf_counter()) - started)
             exchange.finish(scope["method"], reason)
+
+
+def noted(exchange: Exchange, send: Send) -> Send:
+    """The same, with the status known: pages that FastAPI answers are counted, too."""
+
+    async def note(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            exchange.status = message["status"]
+        await send(message)
+
+    return note
 
 
 def header(scope: Scope, wanted: bytes) -> str:

@@ -111,11 +111,13 @@ async def test_the_admin_port_says_what_was_answered(process: Any) -> None:
     async with httpx.AsyncClient(headers=IDENTIFIED) as http:
         await http.get(f"http://{settings['HTTP_ADDRESS']}{LEAD}")
         await http.get(f"http://{settings['HTTP_ADDRESS']}/nope")
+        await http.get(f"http://{settings['HTTP_ADDRESS']}/docs")
         assert (await http.get(f"http://{settings['ADMIN_ADDRESS']}/livez")).status_code == 200
         text = (await http.get(f"http://{settings['ADMIN_ADDRESS']}/metrics")).text
     assert 'crm_gateway_requests_total{rpc="/crm.leads.v1.LeadService/GetLead",status="200"} 1' in text
     assert 'crm_gateway_requests_total{rpc="",status="404"} 1' in text
-    assert 'crm_gateway_request_seconds_bucket{le="+Inf"} 2' in text
+    assert 'crm_gateway_requests_total{rpc="",status="200"} 1' in text
+    assert 'crm_gateway_request_seconds_bucket{le="+Inf"} 3' in text
 
 
 async def test_sigterm_finishes_what_was_begun_and_accepts_nothing_new(gateway: Running, process: Any) -> None:
