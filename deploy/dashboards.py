@@ -45,9 +45,11 @@ def most(metric: str, by: str, where: str = PART) -> str:
     return f"max by ({by}) ({metric}{{{where}}})"
 
 
-def percentiles(histogram: str) -> dict[str, str]:
+def percentiles(histogram: str, by: str = "") -> dict[str, str]:
     shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-    return {name: f"histogram_quantile({share}, {rate(f'{histogram}_bucket', 'le')})" for name, share in shares.items()}
+    legend, group = (f"{{{{{by}}}}} ", f"{by}, le") if by else ("", "le")
+    buckets = rate(f"{histogram}_bucket", group)
+    return {f"{legend}{name}": f"histogram_quantile({share}, {buckets})" for name, share in shares.items()}
 
 
 def hourly(method: str) -> str:
@@ -72,10 +74,10 @@ BOARDS = {
     "gateway": [
         Panel("Requests a second", "reqps", {"{{status}}": rate("crm_gateway_requests_total", "status")}),
         Panel("Share that failed; the objective is 0.1 %", "percentunit", {
-            "failed": f"{rate('crm_gateway_requests_total', 'namespace', FAILED)}"
-            f" / {rate('crm_gateway_requests_total', 'namespace')}",
+            "{{class}}": f"{rate('crm_gateway_requests_total', 'class', FAILED)}"
+            f" / {rate('crm_gateway_requests_total', 'class')}",
         }),
-        Panel("Time to an answer", "s", percentiles("crm_gateway_admitted_seconds")),
+        Panel("Time to an answer", "s", percentiles("crm_gateway_admitted_seconds", "class")),
         Panel("Calls a second", "reqps", {"{{rpc}}": f"topk(10, {rate('crm_gateway_requests_total', 'rpc')})"}),
         Panel("Places for calls, by service", "none", {
             "{{service}} taken": f"sum by (service) (crm_gateway_places_taken{{{HERE}}})",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gateway.admission import Lane, Place, Refused, Shares
 from gateway.histogram import Histogram
+from gateway.objectives import CLASSES
 
 
 @dataclass
@@ -24,7 +25,7 @@ class Simulation:
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
-        self.lane = Lane(Histogram([1.0]), Shares(64), clock=lambda: self.now)
+        self.lane = Lane(dict.fromkeys(CLASSES, Histogram([1.0])), Shares(64), clock=lambda: self.now)
         self._free = [0.0] * self.processors
         self._ends: list[tuple[float, int, Place, str, int, float]] = []
         self._count = 0

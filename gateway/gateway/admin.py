@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from chassis import release
 from gateway.histogram import Histogram
+from gateway.objectives import class_of
 
 # Seconds; a plain read takes a few milliseconds, the deadline is 10 s.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -35,9 +36,10 @@ class Metrics:
         """In the text format that Prometheus reads."""
         lines = [*release.told(), "# TYPE crm_gateway_requests_total counter"]
         for (rpc, status), number in sorted(self._requests.items()):
-            lines.append(f'crm_gateway_requests_total{{rpc="{rpc}",status="{status}"}} {number}')
+            labels = f'class="{class_of(rpc)}",rpc="{rpc}",status="{status}"'
+            lines.append(f"crm_gateway_requests_total{{{labels}}} {number}")
         lines += ["# TYPE crm_gateway_in_flight gauge", f"crm_gateway_in_flight {self.in_flight}"]
-        lines += self._seconds.text("crm_gateway_request_seconds")
+        lines += ["# TYPE crm_gateway_request_seconds histogram", *self._seconds.text("crm_gateway_request_seconds")]
         lines += [line for section in self.sections for line in section()]
         lines += ["# TYPE crm_gateway_tasks gauge", f"crm_gateway_tasks {len(asyncio.all_tasks())}"]
         return "\n".join(lines) + "\n"

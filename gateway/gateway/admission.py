@@ -5,7 +5,7 @@ Admission. It looks at a request's head only: refusing must cost next to nothing
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
@@ -16,6 +16,7 @@ from gateway import limits
 from gateway.histogram import Histogram
 from gateway.limit import ALONE, Limit
 from gateway.line import Line, Waiting
+from gateway.objectives import CLASSES, class_of
 
 
 class Refused(Exception):
@@ -70,7 +71,9 @@ class Shares:
 class Lane:
     """The places of one service. One that hangs fills its own lane; the others go on."""
 
-    def __init__(self, answered: Histogram, arriving: Shares, clock: Callable[[], float] = perf_counter) -> None:
+    def __init__(
+        self, answered: Mapping[str, Histogram], arriving: Shares, clock: Callable[[], float] = perf_counter
+    ) -> None:
         self.limit, self.answered, self.arriving, self.clock = Limit(), answered, arriving, clock
         self.shares = Shares(self.limit.places, lent=True)
         self.line = Line(self._in_turn, self.give_back, self.shares.free)
@@ -174,7 +177,7 @@ class Place:
         lane = self._lane
         now = lane.clock()
         if answered:
-            lane.answered.observe(now - self._since)
+            lane.answered[class_of(rpc)].observe(now - self._since)
         if learn:
             lane.limit.took(rpc, now - self._since, self._quiet, now)
             lane.shares.most = lane.limit.places
@@ -220,14 +223,16 @@ class Admission:
     """All lanes, and the fixed bounds beside them: calls whose request is still arriving, and streams of answers."""
 
     def __init__(self, services: Iterable[str]) -> None:
-        self.answered = Histogram(limits.ANSWERED_BUCKETS)
+        self.answered = {name: Histogram(limits.ANSWERED_BUCKETS) for name in CLASSES}
         self.arriving = Shares(limits.ARRIVING)
         self.lanes = {service: Lane(self.answered, self.arriving) for service in services}
         self.streams = Streams()
 
     def text(self) -> list[str]:
         """For /metrics."""
-        lines = self.answered.text("crm_gateway_admitted_seconds")
+        lines = ["# TYPE crm_gateway_admitted_seconds histogram"]
+        for name, answered in self.answered.items():
+            lines += answered.text("crm_gateway_admitted_seconds", f'class="{name}"')
         lines += ["# TYPE crm_gateway_limit gauge", "# TYPE crm_gateway_places_taken gauge"]
         lines += ["# TYPE crm_gateway_in_line gauge"]
         lines += ["# TYPE crm_gateway_refused_total counter"]

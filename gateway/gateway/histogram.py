@@ -16,9 +16,11 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
 
-    def text(self, name: str) -> list[str]:
-        lines, total = [f"# TYPE {name} histogram"], 0
+    def text(self, name: str, label: str = "") -> list[str]:
+        """Its lines, without the type; `label` such as `class="read"`."""
+        lines, total, also = [], 0, f"{label}," if label else ""
         for bound, number in zip((*self.bounds, "+Inf"), self.counts, strict=True):
             total += number
-            lines.append(f'{name}_bucket{{le="{bound}"}} {total}')
-        return [*lines, f"{name}_sum {self.sum:.6f}", f"{name}_count {total}"]
+            lines.append(f'{name}_bucket{{{also}le="{bound}"}} {total}')
+        of = f"{{{label}}}" if label else ""
+        return [*lines, f"{name}_sum{of} {self.sum:.6f}", f"{name}_count{of} {total}"]

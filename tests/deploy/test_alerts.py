@@ -126,17 +126,26 @@ def series(name: str, values: str, **labels: str) -> dict:
 
 def calls(failed: int) -> list[dict]:
     """A thousand a minute for seven hours, some of which fail."""
+    of_writes = {"component": "gateway", "class": "write"}
     return [
-        series("crm_gateway_requests_total", f"0+{1000 - failed}x420", component="gateway", status="200"),
-        series("crm_gateway_requests_total", f"0+{failed}x420", component="gateway", status="503"),
+        series("crm_gateway_requests_total", f"0+{1000 - failed}x420", **of_writes, status="200"),
+        series("crm_gateway_requests_total", f"0+{failed}x420", **of_writes, status="503"),
+        # So many reads are well that nobody would see the writes among all calls.
+        series("crm_gateway_requests_total", "0+100000x420", component="gateway", status="200", **{"class": "read"}),
     ]
 
 
 def answers(slow: int) -> list[dict]:
-    """A hundred a minute, some of which take up to four seconds."""
-    buckets = {"0.5": 100 - slow, "4": 100, "+Inf": 100}
-    name = "crm_gateway_admitted_seconds_bucket"
-    return [series(name, f"0+{number}x420", component="gateway", le=le) for le, number in buckets.items()]
+    """Of each class a hundred a minute, answered just in time; of writes, some are not."""
+    name, found = "crm_gateway_admitted_seconds", []
+    for of, (bound, next_one, late) in {
+        "read": ("0.25", "1", 0), "write": ("1", "10", slow), "bulk": ("10", "30", 0), "page": ("0.001", "30", 100),
+    }.items():  # fmt: skip
+        labels = {"component": "gateway", "class": of}
+        found.append(series(f"{name}_bucket", f"0+{100 - late}x420", **labels, le=bound))
+        found += [series(f"{name}_bucket", "0+100x420", **labels, le=le) for le in (next_one, "+Inf")]
+        found.append(series(f"{name}_count", "0+100x420", **labels))
+    return found
 
 
 def leads(name: str, values: str, **labels: str) -> list[dict]:
@@ -147,7 +156,7 @@ def leads(name: str, values: str, **labels: str) -> list[dict]:
 CASES = {
     "CrmErrors": (calls(failed=15), calls(failed=14)),
     "CrmErrorsSlowly": (calls(failed=7), calls(failed=6)),
-    "CrmSlow": (answers(slow=2), answers(slow=0)),
+    "CrmSlow": (answers(slow=7), answers(slow=5)),
     "CrmOverloaded": tuple(
         [series("crm_gateway_refused_total", f"0+{number}x420", component="gateway", service="leads", reason="line")]
         for number in (61, 59)

@@ -114,9 +114,9 @@ async def test_the_admin_port_says_what_was_answered(process: Any) -> None:
         await http.get(f"http://{settings['HTTP_ADDRESS']}/docs")
         assert (await http.get(f"http://{settings['ADMIN_ADDRESS']}/livez")).status_code == 200
         text = (await http.get(f"http://{settings['ADMIN_ADDRESS']}/metrics")).text
-    assert 'crm_gateway_requests_total{rpc="/crm.leads.v1.LeadService/GetLead",status="200"} 1' in text
-    assert 'crm_gateway_requests_total{rpc="",status="404"} 1' in text
-    assert 'crm_gateway_requests_total{rpc="",status="200"} 1' in text
+    assert 'crm_gateway_requests_total{class="read",rpc="/crm.leads.v1.LeadService/GetLead",status="200"} 1' in text
+    assert 'crm_gateway_requests_total{class="page",rpc="",status="404"} 1' in text
+    assert 'crm_gateway_requests_total{class="page",rpc="",status="200"} 1' in text
     assert 'crm_gateway_request_seconds_bucket{le="+Inf"} 3' in text
 
 
