@@ -50,6 +50,7 @@ STAY |= {"lead_scores", "score_queue"}  # a tombstone has a score of its own, an
 STAY |= {"lead_enrichments", "lead_import_rows", "duplicate_candidates"}
 STAY |= {"lead_keys"}  # triggers keep them beside their lead
 STAY |= {"lead_bulk_edits", "lead_bulk_edit_items"}
+STAY |= {"prospects"}  # what it became, and what was known when it was found
 CASTS = dict.fromkeys(WHOSE, "text") | {"journey_id": "uuid"}
 KEEP_LINK = (
     "INSERT INTO lead_merge_links (merge_id, kind, record_id, was) VALUES ($1::uuid, $2::text, $3::uuid, $4::jsonb)"

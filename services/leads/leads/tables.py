@@ -43,6 +43,7 @@ from leads import (
     follow_up_tables,
     import_tables,
     merge_tables,
+    prospect_tables,
     score_tables,
 )
 from leads.domain.assignment.assignee import Assignee
@@ -286,7 +287,7 @@ RECORDS |= {AssignmentPolicy: policies, AssignmentDuty: duties, AssignmentTurns:
 RECORDS |= {AssignmentRun: runs, Capture: captures, LeadOperation: spine.operation, LeadSegment: segments}
 RECORDS |= follow_up_tables.RECORDS | score_tables.RECORDS | merge_tables.RECORDS
 RECORDS |= delivery_tables.RECORDS | duplicate_tables.RECORDS | import_tables.RECORDS
-RECORDS |= enrichment_tables.RECORDS | bulk_edit_tables.RECORDS | call_tables.RECORDS
+RECORDS |= enrichment_tables.RECORDS | bulk_edit_tables.RECORDS | call_tables.RECORDS | prospect_tables.RECORDS
 
 
 def _merged_that_had(column: Column[str], asked: str) -> Select[Any]:

@@ -19,6 +19,7 @@ from crm.leads.v1 import (
     next_leads_pb2,
     notifications_pb2,
     operations_pb2,
+    prospects_pb2,
     quality_pb2,
     responses_pb2,
     scores_pb2,
@@ -50,6 +51,7 @@ from leads.rpc.merges import Merges
 from leads.rpc.next_leads import NextLeads
 from leads.rpc.notifications import Notifications
 from leads.rpc.operations import Operations
+from leads.rpc.prospects import Prospects
 from leads.rpc.quality import Quality
 from leads.rpc.responses import Responses
 from leads.rpc.score_settings import ScoreSettingsCalls
@@ -155,6 +157,10 @@ class LeadImportMappingService(ImportMappings):
     descriptor = import_mappings_pb2.DESCRIPTOR.services_by_name["LeadImportMappingService"]
 
 
+class ProspectService(Prospects):
+    descriptor = prospects_pb2.DESCRIPTOR.services_by_name["ProspectService"]
+
+
 SERVICES: tuple[type, ...] = (
     LeadService,
     AssignmentService,
@@ -180,4 +186,5 @@ SERVICES: tuple[type, ...] = (
     ScoringModelService,
     LeadQualityService,
     LeadBulkEditService,
+    ProspectService,
 )
