@@ -1,5 +1,6 @@
 """What tests ask about prospects, one short call each, and a source that knows companies."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -11,9 +12,10 @@ from outgoing_servers import JsonServer
 
 ANA = "users/ana"
 FIELDS = {
-    "company": "/name", "website": "/site", "country": "/where/country", "city": "/where/city", "region": "/where/region",
-    "industry": "/nace", "employees": "/staff", "revenue": "/turnover", "competitors": "/uses", "display_name": "/person/name",
-    "job_title": "/person/job", "email": "/person/mail", "phone": "/person/phone", "source_key": "/id",
+    "company": "/name", "website": "/site", "country": "/where/country", "city": "/where/city",
+    "region": "/where/region", "industry": "/nace", "employees": "/staff", "revenue": "/turnover",
+    "competitors": "/uses", "display_name": "/person/name", "job_title": "/person/job", "email": "/person/mail",
+    "phone": "/person/phone", "source_key": "/id",
 }  # fmt: skip
 
 
@@ -30,11 +32,17 @@ def source(web: JsonServer, **more: Any) -> dict[str, Any]:
     } | more
 
 
+def called(number: int) -> str:
+    """A name, which is near to that of no other number."""
+    digest = hashlib.sha256(str(number).encode()).hexdigest()[:12]
+    return "".join(chr(ord("а") + int(digit, 16)) for digit in digest).title()
+
+
 def company(number: int, **more: Any) -> dict[str, Any]:
-    """A bakery; with `person` somebody there."""
+    """A bakery called like no other; with `person` somebody there."""
     return {
         "id": number,
-        "name": f"Фурна {number} ООД",
+        "name": f"{called(number)} ООД",
         "where": {"country": "BG", "city": "София"},
         "staff": 12,
     } | more

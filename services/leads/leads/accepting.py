@@ -34,6 +34,8 @@ class _Accepting:
     async def look(self, prospects: Sequence[Prospect], channels: dict[str, str]) -> None:
         work = self._work
         await prospecting.withhold(prospects, work)  # who said no since they were found
+        # Before the captures: a lead of theirs that is found was made by one that is found then.
+        matches = await prospecting.known_here(prospects, work)
         keys = sorted({one.capture_key for one in prospects})
         found = await work.find(Capture, kind=Kind.PROSPECT.name, capture_key=keys) if keys else []
         known = {one.capture_key or "": one for one in found}
@@ -44,7 +46,6 @@ class _Accepting:
         self._captures = known | made
         plans = await capturing.plan_many(list(made.values()), work)
         self._plans = dict(zip(made, plans, strict=True))
-        matches = await prospecting.known_here(prospects, work)
         self._matches = {one.id: match for one, match in zip(prospects, matches, strict=True)}
 
     def _captured(self, one: Prospect, channel: str) -> Capture:
