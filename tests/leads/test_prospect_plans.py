@@ -15,9 +15,9 @@ from chassis import filtering, statements
 MANY, SEARCHES = 20_000, 40
 SEARCH = f"prospectSearches/{new_id()}"
 ROWS = f"""
-INSERT INTO prospects (id, version, create_time, update_time, owner, team, prospect_search, source, country, lead, state,
- key, source_key, currency, decided_by, expire_time, decide_time, fetch_time, display_name, company, website, region,
- city, industry, job_title, email, phone, employees, revenue, competitors, unfit_fields, withheld)
+INSERT INTO prospects (id, version, create_time, update_time, owner, team, prospect_search, source, country, lead,
+ state, key, source_key, currency, decided_by, expire_time, decide_time, fetch_time, display_name, company, website,
+ region, city, industry, job_title, email, phone, employees, revenue, competitors, unfit_fields, withheld)
 SELECT ('00000000-0000-7000-8000-0' || lpad(to_hex(n), 11, '0'))::uuid, 1, now(), now(), 'users/p' || n % 50,
  'teams/t' || n % 10, CASE WHEN n % {SEARCHES} = 0 THEN '{SEARCH}' ELSE 'prospectSearches/' || n % {SEARCHES} END,
  'registry', chr(65 + n % 26) || 'A', CASE WHEN n % 100 = 0 THEN 'leads/' || n ELSE '' END,
@@ -77,7 +77,8 @@ async def test_a_page_of_prospects_is_read_by_an_index(company, text, generic):
 
 
 GIVEN = {
-    "keys": ["key1", "key2", "key400"], "search": SEARCH, "everything": False, "me": ["users/p1"], "teams": ["teams/t1"],
+    "keys": ["key1", "key2", "key400"], "search": SEARCH, "everything": False, "me": ["users/p1"],
+    "teams": ["teams/t1"],
 }  # fmt: skip
 
 

@@ -90,7 +90,11 @@ SUPPRESSED = Query(
 )
 SUPPRESS = "INSERT INTO suppressed_addresses (suppression) VALUES ($1::text) ON CONFLICT DO NOTHING"
 LIFT = "DELETE FROM suppressed_addresses WHERE suppression = $1::text"
-# Of an erased person's prospects nothing is left, and nobody is shown them or finds them again.
+SUPPRESS_ERASED = (
+    "INSERT INTO suppressed_addresses (suppression) SELECT one FROM unnest($1::text[]) AS told(one)"
+    " ON CONFLICT DO NOTHING RETURNING 1"
+)
+# Of an erased person's prospects nothing is left, and no search finds them again.
 DISMISS_ERASED = (
     "UPDATE prospects SET state = 'DISMISSED', version = version + 1 WHERE id = any($1::uuid[]) AND state = 'NEW'"
     " RETURNING 1"

@@ -139,7 +139,7 @@ async def _new_ones(
 
 async def withhold(prospects: Sequence[Prospect], work: Work) -> None:
     """Leaves out people whose addresses are suppressed, also because they were erased, and numbers not to be called."""
-    names = {one.id: _suppression(one.email, work) for one in prospects if one.email}
+    names = {one.id: _suppression(_hash(one.email, work)) for one in prospects if one.email}
     numbers = {one.id: _digits(one, work) for one in prospects if one.phone}
     rows = await work.rows(prospect_tables.SUPPRESSED, suppressions=list(names.values())) if names else []
     suppressed = {row["suppression"] for row in rows}
@@ -150,8 +150,11 @@ async def withhold(prospects: Sequence[Prospect], work: Work) -> None:
         one.withhold(person=names.get(one.id) in suppressed, phone=numbers.get(one.id) in refused)
 
 
-def _suppression(email: str, work: Work) -> str:
-    digest = keyed_hash(work.context.privacy_key, MarkKind.EMAIL, address(email))
+def _hash(email: str, work: Work) -> bytes:
+    return keyed_hash(work.context.privacy_key, MarkKind.EMAIL, address(email))
+
+
+def _suppression(digest: bytes) -> str:
     return f"suppressions/{digest.hex()[:HASH_DIGITS]}"
 
 
@@ -194,9 +197,12 @@ async def _accounts(prospects: Sequence[Prospect], work: Work) -> dict[str, str]
 
 
 async def forget(person: Person, work: Work) -> int:
-    """Nobody is shown a prospect who was erased; how many rows."""
+    """Who was erased is not found again, by whatever source tells of them; how many rows."""
     ids = [id_of(name) for name in person.records if name.startswith("prospects/") and is_uuid(id_of(name))]
-    return len(await work.context.database.fetch(prospect_tables.DISMISS_ERASED, [ids], work.connection))
+    names = [_suppression(mark.digest) for mark in person.marks if mark.kind is MarkKind.EMAIL]
+    fetch = work.context.database.fetch
+    dismissed = await fetch(prospect_tables.DISMISS_ERASED, [ids], work.connection)
+    return len(dismissed) + len(await fetch(prospect_tables.SUPPRESS_ERASED, [names], work.connection))
 
 
 prune = forgetting("prospects", prospect_tables.PRUNE)
