@@ -16,6 +16,7 @@ CHAMPION, CHALLENGER = f"scoringModels/{new_id()}", f"scoringModels/{new_id()}"
 DAY = {"year": 2026, "month": 1, "day": 1}
 EURO = {"currency_code": "EUR", "units": 5}
 ACTIVITY = {"display_name": "Call", "due_time": {"seconds": 1_900_000_000}, "expected_outcome": "A visit"}
+BULGARIA = {"countries": ["BG"]}
 NEW_LEADS = "state = NEW"
 CALL, CADENCE = {"kind": "CALL"}, "cadences/known"
 CALL_LIST = f"callLists/{new_id()}"
@@ -198,6 +199,18 @@ RECIPES: dict[str, Recipe] = {
     "EnrichLead": target("lead", validate_only=True),
     "GetLeadEnrichment": target("lead enrichment"),
     "ListLeadEnrichments": nothing(),
+    "ListProspectSources": nothing(),
+    "CreateProspectSearch": named("prospect_search", source="none", criteria=BULGARIA),
+    "GetProspectSearch": target("prospect search"),
+    "ListProspectSearches": nothing(),
+    "UpdateProspectSearch": changed("prospect search", "prospect_search"),
+    "ArchiveProspectSearch": target("prospect search"),
+    "RestoreProspectSearch": target("archived prospect search"),
+    "RunProspectSearch": target("prospect search"),
+    "GetProspect": target("prospect"),
+    "ListProspects": nothing(),
+    "AcceptProspects": nothing(names=[f"prospects/{new_id()}"]),
+    "DismissProspects": nothing(names=[f"prospects/{new_id()}"]),
     "GetNotificationDelivery": target("notification delivery"),
     "ListNotificationDeliveries": nothing(),
     "RetryNotificationDelivery": target("notification delivery"),
