@@ -51,10 +51,13 @@ def test_nothing_is_set_up_unless_somebody_does(monkeypatch):
         ({"url": "https://{countries}.example/"}, "http"), ({"url": "https://ana:x@r.example/{countries}"}, "password"),
         ({"url": "https://r.example/{owner}"}, "no other"), ({"url": "https://r.example/{countries!r}"}, "no other"),
         ({"url": "https://r.example/{"}, "no other"), ({"url": "https://r.example/{page}"}, "no criterion"),
-        ({"fields": {}}, "company"), ({"fields": {"company": "name"}}, "pointers"), ({"fields": {"company": "/n", "iban": "/i"}}, "iban"),
-        ({"items": "found"}, "pointers"), ({"page_size": 0}, "page_size"), ({"page_size": 201}, "page_size"), ({"keep_days": 731}, "keep_days"),
+        ({"fields": {}}, "company"), ({"fields": {"company": "name"}}, "pointers"),
+        ({"fields": {"company": "/n", "iban": "/i"}}, "iban"),
+        ({"items": "found"}, "pointers"), ({"page_size": 0}, "page_size"), ({"page_size": 201}, "page_size"),
+        ({"keep_days": 731}, "keep_days"),
         ({"keep_days": True}, "keep_days"), ({"currency": "euro"}, "ISO 4217"), ({"next": "/next"}, "cursor"),
-        ({"url": "https://r.example/{countries}/{cursor}"}, "cursor"), ({"headers": {"X": 1}}, "list of"), ({"nonsense": 1}, "list of"),
+        ({"url": "https://r.example/{countries}/{cursor}"}, "cursor"),
+        ({"headers": {"X": 1}}, "list of"), ({"nonsense": 1}, "list of"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_told_in_a_sentence(monkeypatch, wrong, said):
