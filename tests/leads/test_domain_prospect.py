@@ -26,6 +26,7 @@ from leads.domain.prospect_search import (
     CHANNEL,
     CRITERIA,
     NotLookedFor,
+    Place,
     ProspectCriteria,
     ProspectSearch,
     ProspectSearchArchivedAlready,
@@ -123,16 +124,16 @@ def test_what_is_empty_is_the_usual():
 def test_a_run_goes_on_where_the_last_one_ended_unless_something_else_is_asked():
     one = search()
     one.run("leadOperations/1", resume=False, at=NOW)
-    one.turn_to({"page": 3, "cursor": ""})
+    one.turn_to(Place(page=3))
     one.run("leadOperations/2", resume=True, at=NOW)
-    assert (one.cursor, one.resumable) == ({"page": 3, "cursor": ""}, True)
+    assert (one.next_page, one.resumable) == (Place(page=3), True)
     one.changed(["display_name"], NOW)
     assert one.resumable
     one.changed(["criteria"], NOW)
-    assert (one.cursor, one.resumable) == ({}, False)
-    one.turn_to({"page": 2, "cursor": ""})
+    assert (one.next_page, one.resumable) == (Place(), False)
+    one.turn_to(Place(page=2))
     one.run("leadOperations/3", resume=False, at=NOW)
-    assert one.cursor == {}
+    assert one.next_page == Place()
     one.turn_to(None)
     assert not one.resumable
 

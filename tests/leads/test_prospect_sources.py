@@ -5,9 +5,9 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from leads.domain.prospect_search import ProspectCriteria
+from leads.domain.prospect_search import Place, ProspectCriteria
 from leads.outgoing.outside import OutsideRefused
-from leads.outgoing.prospect_sources import MOST_ITEMS, Place, prospect_sources
+from leads.outgoing.prospect_sources import MOST_ITEMS, prospect_sources
 from leads.outgoing.providers import Misconfigured
 from outgoing_servers import JsonServer
 
@@ -81,7 +81,7 @@ def test_a_body_is_filled_and_what_is_not_looked_for_is_left_out(monkeypatch):
     body |= {"kind": "company", "limit": "{page_size}"}
     source = configured(monkeypatch, ONE | {"url": "https://registry.example/c", "body": body})["registry"]
     assert source.criteria == ["countries", "cities", "employees_min"]
-    call = source.call(ProspectCriteria(countries=["BG", "PT"]), Place(3))
+    call = source.call(ProspectCriteria(countries=["BG", "PT"]), Place(page=3))
     assert (call.method, call.body) == (
         "POST", {"where": [{"in": ["BG", "PT"]}], "page": 3, "kind": "company", "limit": 100},
     )  # fmt: skip
@@ -94,8 +94,8 @@ def test_whatever_is_looked_for_the_address_stays_the_one_that_was_set_up(words,
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PROSPECT_SOURCES", text)
         source = prospect_sources()["registry"]
-    clean = [word.encode("utf-8", "ignore").decode() for word in words]
-    url = source.call(ProspectCriteria(words=clean), Place(1, cursor.encode("utf-8", "ignore").decode())).url
+    clean, *others = (text.encode("utf-8", "ignore").decode() for text in (cursor, *words))
+    url = source.call(ProspectCriteria(words=others), Place(cursor=clean)).url
     assert url.startswith("https://registry.example/c/")
     assert url.count("/") == 4
     assert url.count("?") == 1
@@ -104,26 +104,26 @@ def test_whatever_is_looked_for_the_address_stays_the_one_that_was_set_up(words,
 async def test_a_page_is_a_list_of_not_too_many(web, monkeypatch):
     source = asked(web, monkeypatch, {"found": [{}] * 3, "count": 3}, total="/count")
     answer = await source.page(BULGARIA, Place())
-    assert (len(answer.items), answer.next, answer.total) == (3, Place(2), 3)
+    assert (len(answer.items), answer.next, answer.total) == (3, Place(page=2), 3)
     for document, code in (({"found": {}}, "NO_LIST"), ({"found": [{}] * (MOST_ITEMS + 1)}, "TOO_MANY_ITEMS")):
         with pytest.raises(OutsideRefused, match=code):
             await asked(web, monkeypatch, document).page(BULGARIA, Place())
 
 
 async def test_the_last_page_is_empty_or_says_of_no_next_one(web, monkeypatch):
-    assert (await asked(web, monkeypatch, {"found": []}).page(BULGARIA, Place(7))).next is None
-    assert (await asked(web, monkeypatch, {}).page(BULGARIA, Place(7))).next is None
+    assert (await asked(web, monkeypatch, {"found": []}).page(BULGARIA, Place(page=7))).next is None
+    assert (await asked(web, monkeypatch, {}).page(BULGARIA, Place(page=7))).next is None
     more = {"next": "/next", "url": f"{web.url}/c?q={{countries}}&after={{cursor}}"}
     for told, following in (
-        ("b", Place(2, "b")),
-        (7, Place(2, "7")),
+        ("b", Place(page=2, cursor="b")),
+        (7, Place(page=2, cursor="7")),
         ("", None),
         (None, None),
         ("a", None),
         (True, None),
     ):
         source = asked(web, monkeypatch, {"found": [], "next": told}, **more)
-        assert (await source.page(BULGARIA, Place(1, "a"))).next == following
+        assert (await source.page(BULGARIA, Place(page=1, cursor="a"))).next == following
     with pytest.raises(OutsideRefused, match="CURSOR_TOO_LONG"):
         await asked(web, monkeypatch, {"found": [], "next": "x" * 2001}, **more).page(BULGARIA, Place())
 

@@ -17,7 +17,7 @@ searches = Table(
     *(Column(name, Text(collation="C"), nullable=False, info={"filter": True}) for name in ("owner", "team", "source")),
     Column("archive_time", TIME),
     Column("display_name", Text, nullable=False),
-    *(Column(name, JSONB, nullable=False) for name in ("criteria", "cursor")),
+    *(Column(name, JSONB, nullable=False) for name in ("criteria", "next_page")),
     *(Column(name, Text(collation="C"), nullable=False) for name in ("channel", "operation")),
     Column("run_time", TIME),
     Column("resumable", Boolean, nullable=False),
@@ -76,7 +76,7 @@ SHARING_A_KEY = Query(
         " CROSS JOIN LATERAL (SELECT id, company, email, phone_e164, phone_digits FROM"
         " (SELECT lead_id FROM lead_keys WHERE lead_keys.key = asked.key ORDER BY lead_id DESC LIMIT 200) carrier"
         f" JOIN leads ON id = lead_id WHERE archive_time IS NULL AND state <> 'MERGED' AND {IN_REACH}"
-        " ORDER BY lead_id DESC LIMIT 20) found"
+        " ORDER BY lead_id DESC LIMIT 10) found"
     )
 )
 ACCOUNTS = Query(

@@ -25,9 +25,9 @@ from leads.domain.duplicate import Candidate, match_keys
 from leads.domain.operation import LeadOperation
 from leads.domain.prospect import PERSONAL, Prospect, ProspectMatch, key_of, read
 from leads.domain.prospect_match import compared, matched
-from leads.domain.prospect_search import ProspectSearch
+from leads.domain.prospect_search import Place, ProspectSearch
 from leads.outgoing.outside import OutsideAway, OutsideRefused
-from leads.outgoing.prospect_sources import Answer, Place, ProspectSource, prospect_sources
+from leads.outgoing.prospect_sources import Answer, ProspectSource, prospect_sources
 from leads.phones import digits, e164
 
 PERMISSION = "leads.import"
@@ -65,7 +65,7 @@ async def room_in(search: ProspectSearch, work: Work) -> int:
 
 def _place(operation: LeadOperation, search: ProspectSearch) -> Place:
     """The page that is next. A run begins where its search says."""
-    return Place(**(operation.cursor or search.cursor))
+    return Place(**operation.cursor) if operation.cursor else search.next_page
 
 
 async def _ask(operation: LeadOperation, work: Work) -> Answer | OutsideAway | OutsideRefused:
@@ -98,7 +98,7 @@ async def _part(operation: LeadOperation, work: Work, answer: Answer | OutsideAw
     following = place if too_many else answer.next
     operation.total_items = max(answer.total, operation.done_items)
     operation.cursor = asdict(following) if following else {}
-    search.turn_to(operation.cursor if following else None)
+    search.turn_to(following)
     return following is not None and len(found) < room and place.page < MOST_PAGES
 
 

@@ -19,7 +19,7 @@ def upgrade() -> None:
         *(sa.Column(name, NAME, nullable=False) for name in ("owner", "team", "source")),
         sa.Column("archive_time", TIME, nullable=True),
         sa.Column("display_name", sa.Text(), nullable=False),
-        *(sa.Column(name, postgresql.JSONB(), nullable=False) for name in ("criteria", "cursor")),
+        *(sa.Column(name, postgresql.JSONB(), nullable=False) for name in ("criteria", "next_page")),
         *(sa.Column(name, NAME, nullable=False) for name in ("channel", "operation")),
         sa.Column("run_time", TIME, nullable=True),
         sa.Column("resumable", sa.Boolean(), nullable=False),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from chassis.errors import FailedPrecondition, InvalidFields
 from chassis.values import Record
@@ -79,9 +79,17 @@ class ProspectCriteria:
 CRITERIA = tuple(item.name for item in fields(ProspectCriteria))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A page of a source: its number, from 1, and what the page before said of where it is."""
+
+    page: int = 1
+    cursor: str = ""
+
+
 @dataclass(kw_only=True)
 class ProspectSearch(Record):
-    """A search. `cursor` is where its last run stopped: a page of the source."""
+    """A search. `next_page` is where its last run stopped."""
 
     collection: ClassVar[str] = "prospectSearches"
 
@@ -96,7 +104,7 @@ class ProspectSearch(Record):
     operation: str = ""
     run_time: datetime | None = None
     resumable: bool = False
-    cursor: dict[str, Any] = field(default_factory=dict)
+    next_page: Place = field(default_factory=Place)
     found_count: int = 0
     accepted_count: int = 0
     dismissed_count: int = 0
@@ -126,12 +134,12 @@ class ProspectSearch(Record):
     def changed(self, names: list[str], at: datetime) -> "ProspectSearchUpdated":
         """What else is asked, or elsewhere, has other pages."""
         if {"criteria", "source"} & set(names):
-            self.resumable, self.cursor = False, {}
+            self.resumable, self.next_page = False, Place()
         return ProspectSearchUpdated(prospect_search=self, fields=names, event_time=at)
 
     def run(self, operation: str, *, resume: bool, at: datetime) -> "ProspectSearchRun":
         if not resume:
-            self.cursor = {}
+            self.next_page = Place()
         self.operation, self.run_time, self.resumable = operation, at, True
         return ProspectSearchRun(prospect_search=self, event_time=at)
 
@@ -139,9 +147,9 @@ class ProspectSearch(Record):
         self.found_count += number
         return ProspectsFound(prospect_search=self, prospects=number, event_time=at)
 
-    def turn_to(self, cursor: dict[str, Any] | None) -> None:
+    def turn_to(self, page: Place | None) -> None:
         """The page that is next; None: there is none."""
-        self.cursor, self.resumable = cursor or {}, cursor is not None
+        self.next_page, self.resumable = page or Place(), page is not None
 
     def accepted(self, prospects: dict[str, str], at: datetime) -> "ProspectsAccepted":
         """`prospects`: each with its lead."""

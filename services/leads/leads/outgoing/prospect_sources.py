@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from leads.domain.enrichment import found_at
 from leads.domain.prospect import READERS
-from leads.domain.prospect_search import CRITERIA, ProspectCriteria
+from leads.domain.prospect_search import CRITERIA, Place, ProspectCriteria
 from leads.outgoing.outside import Call, OutsideRefused, address, ask
 from leads.outgoing.providers import Misconfigured
 
@@ -26,14 +26,6 @@ PAGING = ("page", "cursor", "page_size")
 MOST_SOURCES, MOST_ITEMS, MOST_DAYS = 100, 200, 730
 ASK_SECONDS = 8.0
 LONGEST_CURSOR = 2000
-
-
-@dataclass(frozen=True)
-class Place:
-    """A page of a source: its number, from 1, or what the page before said of the next one."""
-
-    page: int = 1
-    cursor: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,8 +92,8 @@ class ProspectSource:
             cursor = str(told) if isinstance(told, str | int) and not isinstance(told, bool) else ""
             if len(cursor) > LONGEST_CURSOR:
                 raise OutsideRefused("CURSOR_TOO_LONG")
-            return Place(at.page + 1, cursor) if cursor and cursor != at.cursor else None
-        return Place(at.page + 1) if items and "page" in self.places else None
+            return Place(page=at.page + 1, cursor=cursor) if cursor and cursor != at.cursor else None
+        return Place(page=at.page + 1) if items and "page" in self.places else None
 
 
 def prospect_sources() -> Mapping[str, ProspectSource]:
