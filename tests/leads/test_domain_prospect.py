@@ -223,7 +223,7 @@ def test_a_capture_says_where_it_is_from():
     one = prospect(fetch_time=NOW, city="София", website="https://rosa.example", employees=12, competitors=["Fornax"])
     made = one.captured("channels/x", NOW)
     assert (made.kind, made.company, made.channel) == (Kind.PROSPECT, "Роза ООД", "channels/x")
-    assert made.note == "Source registry, 2026-03-02: https://rosa.example; София; 12 employees; uses Fornax"
+    assert made.note == "Source registry, 2026-03-02; https://rosa.example; София; 12 employees; uses Fornax"
     assert made.missing == ""
     assert made.capture_key == replace(one, prospect_search="prospectSearches/other").captured("", NOW).capture_key
 

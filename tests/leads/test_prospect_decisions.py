@@ -140,6 +140,16 @@ async def test_who_is_a_lead_already_is_added_to_it_and_sleeps_on(desk, web):
     assert lead.note.startswith("Asked for ovens\n\nSource registry")
 
 
+async def test_of_two_of_one_address_the_second_is_added_to_the_lead_of_the_first(desk, web):
+    both = [person(next(number)), person(next(number))]
+    both[1]["person"]["mail"], both[1]["staff"] = both[0]["person"]["mail"], 30
+    first, second = await accept(desk, *await prospects_of(desk, web, *both))
+    assert (first.outcome, second.outcome, second.lead) == (Accepted.CREATED, Accepted.ADDED, first.lead)
+    lead = await read(desk, first.lead)
+    assert (lead.company, lead.note.count("Source registry")) == (both[0]["name"], 2)
+    assert len(await captures_of(desk, lead.name)) == 2
+
+
 async def test_whose_company_is_known_is_refused_with_why_unless_that_is_wanted(desk, web):
     name = f"Мелница {next(number)}"
     there = await create(desk, owner=ANA, company=name)

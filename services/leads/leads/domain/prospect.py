@@ -130,7 +130,7 @@ class Prospect(Record):
         size = f"{self.employees} employees" if self.employees else ""
         others = f"uses {', '.join(self.competitors)}" if self.competitors else ""
         told = f"{self.fetch_time:%Y-%m-%d}" if self.fetch_time else ""
-        facts = [self.job_title, self.website, place, self.industry, size, others]
+        facts = [f"Source {self.source}, {told}", self.job_title, self.website, place, self.industry, size, others]
         return Capture(
             kind=Kind.PROSPECT,
             capture_key=self.capture_key,
@@ -140,7 +140,7 @@ class Prospect(Record):
             phone=self.phone,
             country=self.country,
             channel=channel,
-            note=f"Source {self.source}, {told}: " + "; ".join(fact for fact in facts if fact),
+            note="; ".join(fact for fact in facts if fact),
             contact_time=at,
         )
 
