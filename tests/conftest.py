@@ -9,6 +9,8 @@ from chassis.settings import SERVICES, package
 from chassis.testing import Backend
 from harness import Issuer, drop_what_was_left, start
 
+SHARED = pytest.StashKey[Backend]()
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef, request):
@@ -34,9 +36,19 @@ def databases_of_ended_services():
     drop_what_was_left()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_streams_for_others(request):
+    """The servers of the session have no streams: a module that leaves some would bring its events to the services of
+    all later ones. Who wants events runs a backend of its own."""
+    yield
+    backend = request.session.stash.get(SHARED, None)
+    assert backend is None or backend.streams() == []
+
+
 @pytest.fixture(scope="session")
-def backend():
+def backend(request):
     with Backend.running() as running:
+        request.session.stash[SHARED] = running
         yield running
 
 

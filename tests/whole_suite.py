@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chassis.settings import SERVICES
 from chassis.stack.ports import free_ports
+from crm.chassis.v1 import chassis_pb2
 from crmctl.connection import Client, Refused, connect
+from crmctl.internal import Internal
 
 READY_SECONDS = 60
+PAGE = 1000
 
 
 @dataclass
@@ -34,6 +38,30 @@ class Suite:
     def crmctl(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "crmctl", "--data-dir", str(self.data_dir), *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+
+    def events(self) -> list[dict[str, str]]:
+        """The headers of every event of every outbox."""
+        found: list[dict[str, str]] = []
+        for service in SERVICES:
+            internal, after = Internal(service, "", "", self.data_dir), 0
+            while True:
+                request = chassis_pb2.ReadEventsRequest(after=after, limit=PAGE)
+                method = "crm.chassis.v1.EventLogService/ReadEvents"
+                page = internal.call(method, request, chassis_pb2.ReadEventsResponse).events
+                found += [dict(event.headers) for event in page]
+                if len(page) < PAGE:
+                    break
+                after = page[-1].position
+        return found
+
+    def asked_for(self) -> int:
+        """How many of them follow from what somebody asked for, when no more come. What services tell when a clock
+        runs out comes at any moment."""
+        before, now = -1, 0
+        while now != before:
+            before, now = now, sum(not one["ce-actor"].startswith("services/") for one in self.events())
+            time.sleep(1)
+        return now
 
     def stop(self) -> int:
         self.process.terminate()

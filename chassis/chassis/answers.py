@@ -1,7 +1,10 @@
 """What a handler returned, as the answer of its method."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from crm.options.v1 import options_pb2
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from chassis import convert, json_pages
@@ -10,6 +13,21 @@ from chassis.lists import Page
 
 def serialised(answer: Message | bytes) -> bytes:
     return answer if isinstance(answer, bytes) else answer.SerializeToString()
+
+
+def told_once(answer: Descriptor) -> tuple[str, ...]:
+    """The fields of an answer that are secrets: told to whoever asked first, and kept nowhere."""
+    return tuple(item.name for item in answer.fields if item.GetOptions().Extensions[options_pb2.told_once])
+
+
+def kept(answer: Message | bytes, secrets: Sequence[str]) -> bytes:
+    """An answer as it is kept, for the same call if it comes again."""
+    if secrets and isinstance(answer, Message):
+        told, answer = answer, type(answer)()
+        answer.CopyFrom(told)
+        for name in secrets:
+            answer.ClearField(name)
+    return serialised(answer)
 
 
 def as_text_page(page: Page[Any], kind: type[Message]) -> bytes | None:

@@ -9,15 +9,14 @@ import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chassis.custom_values import CHOICES, ORDERED, Definition, Type, allowed, moment_of
 from chassis.errors import InvalidFields
+from chassis.records import Bind
 
 if TYPE_CHECKING:
     from chassis.filtering import Condition
-
-Bind = Callable[[Any, str], str]
 
 PREFIX = "custom."
 EQUAL, COMPARED = ("=", "!="), ("=", "!=", "<", "<=", ">", ">=")

@@ -5,15 +5,13 @@ included.
 """
 
 import unicodedata
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chassis.errors import InvalidFields
+from chassis.records import Bind
 
 if TYPE_CHECKING:
     from chassis.filtering import Condition
-
-Bind = Callable[[Any, str], str]
 
 LABELS = "labels"
 PREFIX = "labels."

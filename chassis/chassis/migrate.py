@@ -28,14 +28,14 @@ TRIES = 30
 LOCKED_OUT = ("55P03", "40P01")  # lock_not_available, deadlock_detected
 
 
-def upgrade(connection: Connection, chain: str, versions: Path) -> None:
-    """One chain to its newest revision, within the connection's transaction."""
+def upgrade(connection: Connection, chain: str, versions: Path, revision: str = "head") -> None:
+    """One chain to a revision, the newest unless it is named, within the connection's transaction."""
     config = Config()
     config.set_main_option("script_location", str(ENVIRONMENT))
     config.set_main_option("version_locations", str(versions))
     config.set_main_option("path_separator", "newline")
     config.attributes |= {"connection": connection, "version_table": f"{chain}_version"}
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 async def migrate(service: str, url: str) -> None:
@@ -48,14 +48,15 @@ async def migrate(service: str, url: str) -> None:
         await engine.dispose()
 
 
-async def advance(engine: AsyncEngine, chain: str, versions: Path) -> None:
-    """One chain to its newest revision. Raises DBAPIError, also if the tables are in use for longer than a minute."""
+async def advance(engine: AsyncEngine, chain: str, versions: Path, revision: str = "head") -> None:
+    """One chain to a revision, the newest unless it is named. Raises DBAPIError, also if the tables are in use for
+    longer than a minute."""
     for attempt in range(TRIES):
         try:
             async with engine.begin() as connection:
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
                 await connection.execute(text(LOCK_TIMEOUT))
-                await connection.run_sync(upgrade, chain, versions)
+                await connection.run_sync(upgrade, chain, versions, revision)
             return
         except DBAPIError as busy:
             if getattr(busy.orig, "sqlstate", "") not in LOCKED_OUT or attempt == TRIES - 1:

@@ -20,6 +20,7 @@ from sqlalchemy.dialects import postgresql
 from chassis.values import Money, Record
 
 DIALECT = postgresql.asyncpg.dialect()
+Bind = Callable[[Any, str], str]  # notes a value and its type; answers its place in the statement
 PLAIN = (str, int, bool, float, datetime, date)
 
 

@@ -18,7 +18,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from chassis import convert, telemetry
-from chassis.answers import as_message, as_text_page, serialised
+from chassis.answers import as_message, as_text_page, kept, serialised, told_once
 from chassis.customers import internal_fields, redact, refuse_internal
 from chassis.errors import (
     Aborted,
@@ -82,6 +82,7 @@ class Method:
     has_request_id: bool
     resource_field: str  # of an Update request; else empty
     internal_fields: frozenset[str]  # what people of a customer do not see of the answer
+    told_once: tuple[str, ...]  # secrets of the answer, which are kept nowhere
     streams: bool  # many answers
 
     @classmethod
@@ -99,6 +100,7 @@ class Method:
             has_request_id="request_id" in names,
             resource_field=names[0] if "update_mask" in names else "",
             internal_fields=internal_fields(descriptor.output_type),
+            told_once=told_once(descriptor.output_type),
             streams=descriptor.server_streaming,
         )
 
@@ -280,7 +282,7 @@ class Edge:
             answer = as_message(result, method.answer)
             if work.reach is Reach.CUSTOMER:
                 redact(answer)
-        await work.commit(serialised(answer) if work.request_id else None)
+        await work.commit(kept(answer, method.told_once) if work.request_id else None)
         records = len(result.rows) if isinstance(result, Page) else records_in(method.path, answer)
         self.volume.took(work.caller, method.path, work.taken or records)
         if work.tells:
@@ -333,7 +335,10 @@ class Edge:
             return None
         telemetry.mark(request_id=request.request_id)
         digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
-        return RequestId(f"{caller.name} {caller.actor}", method.path, request.request_id, digest)
+        who = caller.actor
+        if method.anonymous:  # strangers may choose the same id: each is known by the secret they ask with
+            who = hashlib.sha256(request.token.encode()).hexdigest()
+        return RequestId(f"{caller.name} {who}", method.path, request.request_id, digest)
 
 
 def _within_mask(found: list[tuple[str, str]], request: Any, resource: str) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ from nats.aio.client import Client
 from opentelemetry.sdk.trace import TracerProvider
 from sqlalchemy import Table
 
-from chassis import calendars, copies, custom_fields, members, telemetry, tls
+from chassis import calendars, copies, custom_fields, members, release, telemetry, tls
 from chassis.admin import Admin
 from chassis.audit import Audit
 from chassis.audit_log import AuditService
@@ -282,6 +282,8 @@ class Process:
 
     async def metrics(self) -> str:
         lines = [
+            *release.told(),
+            f"crm_pool_size {self._settings.pool_size}",
             f"crm_nats_connected {int(self._client.is_connected)}",
             f"crm_calls_under_way {self._edge.under_way}",
             f"crm_watches {self._edge.watches.open.total()}",

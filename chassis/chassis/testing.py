@@ -125,6 +125,10 @@ class Backend:
         with suppress(asyncpg.ObjectInUseError, OSError):
             self._do(self._admin(drop))
 
+    def streams(self) -> list[str]:
+        """The names of the streams there are."""
+        return self._do(self._streams())
+
     def clear_streams(self) -> None:
         """Remove every stream and with it every durable."""
         self._do(self._clear_streams())
@@ -163,6 +167,13 @@ class Backend:
             await connection.execute(statement)
         finally:
             await connection.close()
+
+    async def _streams(self) -> list[str]:
+        client = await nats.connect(self.nats_url)
+        try:
+            return [str(stream.config.name) for stream in await client.jetstream().streams_info()]
+        finally:
+            await client.close()
 
     async def _clear_streams(self) -> None:
         client = await nats.connect(self.nats_url)

@@ -3,13 +3,24 @@
 import asyncio
 import json
 import os
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crmctl.local import local_stack
 from crmctl.options import DataDir, Token, Url
 from crmctl.problem import Problem
+from crmctl.terminal import plain
+
+if TYPE_CHECKING:
+    from crmctl.doctor.examination import Report
+    from crmctl.doctor.installation import Installation
+
+Admin = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=HOST:PORT", help="An admin port: leads=localhost:8090. Repeatable.")
+]
+Seconds = Annotated[float, typer.Option(min=0.5, max=60, help="How long each look may take.")]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -30,6 +41,64 @@ def smoke(url: Url = "", token: Token = "", data_dir: DataDir = None) -> None:
     from crmctl.smoke import play
 
     play(connect(url, token, data_dir), typer.echo)
+
+
+@app.command()
+def doctor(
+    url: Url = "",
+    data_dir: DataDir = None,
+    admin: Admin = None,
+    seconds: Seconds = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of sentences.")] = False,
+) -> None:
+    """Look at every part of an installation at once; say what is wrong, what it means and what to do.
+
+    Of a local suite (--data-dir), or by addresses: --admin (or ADMIN_<SERVICE>, ADMIN_GATEWAY), UPSTREAM_<SERVICE>,
+    DATABASE_URL_<SERVICE>_OWNER, NATS_URL with an administrator's login, OIDC_JWKS_URL, TLS_FOLDER, --url. It changes
+    nothing. Exit code 0 if all is well, 1 with warnings, 2 if something fails.
+    """
+    from crmctl.doctor.examination import as_json as told
+    from crmctl.doctor.examination import tell
+
+    report = asyncio.run(_examined(url, data_dir, admin or [], seconds))[1]
+    if as_json:
+        typer.echo(json.dumps(told(report), indent=2, ensure_ascii=False))
+    else:
+        tell(report, typer.echo)
+    raise typer.Exit(int(report.worst))
+
+
+@app.command()
+def bundle(
+    file: Annotated[Path, typer.Argument(metavar="FILE.tar.gz", help="The file to make; it must not exist yet.")],
+    url: Url = "",
+    data_dir: DataDir = None,
+    admin: Admin = None,
+    seconds: Seconds = 5,
+) -> None:
+    """Pack what helps others to help: doctor's findings, versions, settings, metrics, log lines without their values.
+
+    Nothing of a person and no secret is in it: only what is known to be harmless goes in, and MANIFEST.md says what
+    did and what did not. Nothing is sent anywhere. Addresses are found as by doctor.
+    """
+    from crmctl.bundle.packing import pack
+
+    installation, report = asyncio.run(_examined(url, data_dir, admin or [], seconds))
+    for name, size in pack(file, installation, report).items():
+        typer.echo(f"{size:>10,}  {name}")
+    typer.echo(f"{file}: {file.stat().st_size:,} bytes. Read MANIFEST.md in it before you pass it on.")
+
+
+async def _examined(url: str, data_dir: Path | None, admin: list[str], seconds: float) -> "tuple[Installation, Report]":
+    from crmctl.doctor.examination import examine
+    from crmctl.doctor.installation import find
+
+    try:
+        installation = find(url, data_dir, admin)
+    except Problem as nothing:  # no suite runs there: for whoever asks how it is, that is no mere warning
+        typer.echo(f"FAIL  {plain(str(nothing))}", err=True)
+        raise typer.Exit(2) from None
+    return installation, await examine(installation, seconds)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from chassis import release
 from gateway.histogram import Histogram
 
 # Seconds; a plain read takes a few milliseconds, the deadline is 10 s.
@@ -32,7 +33,7 @@ class Metrics:
 
     def text(self) -> str:
         """In the text format that Prometheus reads."""
-        lines = ["# TYPE crm_gateway_requests_total counter"]
+        lines = [*release.told(), "# TYPE crm_gateway_requests_total counter"]
         for (rpc, status), number in sorted(self._requests.items()):
             lines.append(f'crm_gateway_requests_total{{rpc="{rpc}",status="{status}"}} {number}')
         lines += ["# TYPE crm_gateway_in_flight gauge", f"crm_gateway_in_flight {self.in_flight}"]

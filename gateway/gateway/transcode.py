@@ -239,7 +239,7 @@ class Transcoder:
             out.append((b"content-security-policy", b"sandbox; default-src 'none'"))
         else:
             body = reply if isinstance(reply, bytes) else json_text.render(self._encode(reply))
-            out += JSON
+            out += JSON if self._visitors is None else [JSON[0], *JSON[2:], *NOT_KEPT]
         if self._reply_has["etag"] and reply.etag.isascii() and reply.etag:
             tag = f'"{reply.etag}"'.encode()
             out.append((b"etag", tag))

@@ -98,7 +98,7 @@ def test_every_permission_of_a_role_is_asked_for_somewhere():
 def test_a_change_can_be_repeated_safely(service, method):
     """Whatever is no reading takes a request id; internal methods are idempotent by what they name."""
     reading = method.name.startswith(
-        ("Get", "List", "Read", "Search", "Render", "Download", "Check", "Export", "Preview", "Suggest")
+        ("Get", "List", "Read", "Search", "Render", "Download", "Check", "Export", "Preview", "Simulate", "Suggest")
     ) or (http(method)[0] == "get")
     assert reading or internal(method) or "request_id" in method.input_type.fields_by_name
 

@@ -4,7 +4,6 @@ import csv
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -12,12 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chassis.settings import SERVICES
 from cli.conftest import changed
 from cli.plain_count import plain_count
-from crm.chassis.v1 import chassis_pb2
 from crmctl.connection import Client
-from crmctl.internal import Internal
 from crmctl.sample import load
 from whole_suite import Suite, start
 
@@ -35,23 +31,6 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
 @pytest.fixture(scope="module")
 def client(suite: Suite) -> Client:
     return suite.client()
-
-
-def events(suite: Suite) -> int:
-    """How many events all services have told: the rows of their outboxes."""
-    total = 0
-    for service in SERVICES:
-        internal, after = Internal(service, "", "", suite.data_dir), 0
-        while True:
-            request = chassis_pb2.ReadEventsRequest(after=after, limit=PAGE)
-            found = internal.call(
-                "crm.chassis.v1.EventLogService/ReadEvents", request, chassis_pb2.ReadEventsResponse
-            ).events
-            total += len(found)
-            if len(found) < PAGE:
-                break
-            after = found[-1].position
-    return total
 
 
 def every(client: Client, collection: str, **params: Any) -> list[dict[str, Any]]:
@@ -86,9 +65,9 @@ def test_permissions_are_real_in_the_sample_company(client: Client) -> None:
 
 
 def test_the_sample_company_loaded_again_adds_nothing(suite: Suite, client: Client) -> None:
-    before = events(suite)
+    before = suite.asked_for()
     load(client)
-    assert events(suite) == before
+    assert suite.asked_for() == before
 
 
 def test_the_erp_example_records_each_order_once_however_often_it_runs(suite: Suite, client: Client) -> None:
@@ -100,15 +79,6 @@ def test_the_erp_example_records_each_order_once_however_often_it_runs(suite: Su
     assert runs[0].stdout == runs[1].stdout
     orders = every(client, "orders", filter="system = erp")
     assert sorted(order["orderNumber"] for order in orders) == ["ERP-5001", "ERP-5002", "ERP-5003"]
-
-
-def settled(suite: Suite) -> int:
-    """The same, when nothing more is told: what a service does upon an event comes a moment later."""
-    before, now = -1, events(suite)
-    while now != before:
-        time.sleep(1)
-        before, now = now, events(suite)
-    return now
 
 
 def test_a_small_folder_is_imported_and_a_second_run_changes_nothing_and_tells_nothing(
@@ -128,10 +98,10 @@ def test_a_small_folder_is_imported_and_a_second_run_changes_nothing_and_tells_n
     (lead,) = client.get("/v1/leads", filter='external_ids:"olist/mql/m2"')["leads"]
     assert (lead["channel"], lead["contactTime"]) == ("channels/blank", "2017-10-15T03:00:00Z")
 
-    before = settled(suite)
+    before = suite.asked_for()
     second = suite.crmctl("import", "olist", str(folder), "--errors", str(tmp_path / "errors"))
     assert "\n0 changed" in second.stdout
-    assert settled(suite) == before
+    assert suite.asked_for() == before
     assert not (tmp_path / "errors").exists()
 
 

@@ -9,6 +9,7 @@ from asyncio import to_thread
 
 import pytest
 import yaml
+from chassis.testing import Backend
 from crm.leads.v1 import leads_pb2
 from gateway.admin import Metrics
 from gateway.admission import Admission
@@ -32,15 +33,16 @@ def asked(board: dict) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-async def told(backend, issuer) -> set[str]:
+async def told(issuer) -> set[str]:
     """The names of all that a service and the gateway tell Prometheus."""
-    await streams.make(backend.nats_url, ("leads",))
-    leads = await start("leads", backend, issuer)
-    lead = leads_pb2.Lead(display_name="Ana", email="ana@example.com")
-    await leads.call("LeadService/CreateLead", leads_pb2.CreateLeadRequest(lead=lead), by="users/root")
-    address = f"http://{leads.admin_address}/metrics"
-    service = await to_thread(lambda: urllib.request.urlopen(address, timeout=5).read().decode())
-    await leads.stop()
+    with Backend.running() as backend:
+        await streams.make(backend.nats_url, ("leads",))
+        leads = await start("leads", backend, issuer)
+        lead = leads_pb2.Lead(display_name="Ana", email="ana@example.com")
+        await leads.call("LeadService/CreateLead", leads_pb2.CreateLeadRequest(lead=lead), by="users/root")
+        address = f"http://{leads.admin_address}/metrics"
+        service = await to_thread(lambda: urllib.request.urlopen(address, timeout=5).read().decode())
+        await leads.stop()
     gateway = Metrics()
     gateway.count("crm.leads.v1.LeadService/CreateLead", 200, 0.1)
     admission = Admission(["leads"])

@@ -64,7 +64,7 @@ INSIDE = {
 
 
 # What visitors ask with in place of a name.
-TOKENS = {"OpenMaterialLink": World.material_link}
+TOKENS = {"OpenMaterialLink": World.material_link, "GetOwnData": World.own_data, "UpdateOwnData": World.own_data}
 
 
 def good_message(method, world):
@@ -82,6 +82,7 @@ def good_message(method, world):
         json_format.ParseDict(call.body if resource == "*" else {resource: call.body}, made)
     if method.name in TOKENS:
         made.token = TOKENS[method.name](world).partition("/")[2]
+        return made
     for name in call.names:
         if verb == "patch":
             getattr(made, resource).name = name

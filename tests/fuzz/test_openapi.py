@@ -28,7 +28,8 @@ EXCLUDED = "positive_data_acceptance,negative_data_rejection"
 def described() -> dict:
     """All but what visitors ask without a token: each address may so often, and is sent to other places."""
     document = json.loads((HERE.parents[1] / "gateway/openapi.json").read_text())
-    paths = {path: verbs for path, verbs in document["paths"].items() if path.startswith("/v1/")}
+    visited = ("/m/", "/v1/ownData/")
+    paths = {path: verbs for path, verbs in document["paths"].items() if not path.startswith(visited)}
     return document | {"paths": paths}
 
 

@@ -152,6 +152,13 @@ class World:
     def material_link(self) -> str:
         return str(self._client.post(f"/v1/{self.material()}:share", {})["name"])
 
+    def own_data(self) -> str:
+        """By the link of a lead, which is told once."""
+        return f"ownData/{self._client.post(f'/v1/{self.lead()}:shareOwnData', {})['token']}"
+
+    def own_data_link(self) -> str:
+        return self.after(self.lead(), "shareOwnData").replace("leads/", "ownDataLinks/")
+
     def pipeline(self) -> str:
         return self.made("pipelines", displayName=fresh(), stages=self.stages())
 
@@ -396,6 +403,7 @@ IN_PATH: dict[str, Callable[[World], str]] = {
     "leadSegments": World.segment, "cadences": World.cadence, "cadenceEnrolments": World.enrolment,
     "customFields": World.custom_field, "callLists": World.call_list, "callListEntries": World.call_entry,
     "materials": World.material, "materialLinks": World.material_link,
+    "ownData": World.own_data, "ownDataLinks": World.own_data_link,
     "channels": World.channel, "landingPages": World.landing_page, "pipelines": World.pipeline,
     "spendEntries": World.spend, "touches": World.touch, "entitlements": World.entitlement,
     "assignmentPolicies": World.policy, "assignees": World.assignee, "assignmentRuns": World.assignment_run,
@@ -419,6 +427,7 @@ STATES: dict[str, Callable[[World], str]] = {
     "RestoreCalendar": lambda w: w.after(w.calendar(), "archive"),
     "RestoreCustomField": lambda w: w.after(w.custom_field(), "archive"),
     "ReactivateServiceAccount": lambda w: w.after(w.service_account(), "deactivate"),
+    "WithdrawOwnData": lambda w: w.after(w.lead(), "shareOwnData"),
     "WakeLead": lambda w: w.after(w.lead(), "nurture", nurtureUntil=soon()),
     "ReopenLead": lambda w: w.after(w.lead(), "disqualify", reason="no_budget"),
     "UndoLeadBulkEdit": World.started_bulk_edit,
@@ -497,6 +506,8 @@ BODIES: dict[str, Callable[[World], dict[str, Any]]] = {
     "ReopenCase": lambda w: {"reason": "Not done."},
     "UpdateLeadSettings": lambda w: {},
     "UpdateResponseSettings": lambda w: {"targets": TARGETS},
+    "UpdateNurtureSettings": lambda w: {"paths": [{"path": "all", "days": 30}]},
+    "SimulateNurtureSettings": lambda w: {"states": ["ASSIGNED"]},
     "UpdateScoreSettings": lambda w: {"rules": [{"rule": "all", "points": 5}]},
     "CheckScoreSettings": lambda w: {"scoreSettings": {"rules": [{"rule": "all", "points": 5}]}},
     "OverrideScore": lambda w: {"score": 50, "expireTime": soon()},

@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 from harness import start
 from insights.lead_reports import GROUPS, Asked, _query
+from list_plans import analyze, nodes
 
 FILL = """
 INSERT INTO lead_facts SELECT gen_random_uuid(), gen_random_uuid(), 1, 'users/u' || n % 20, 'teams/t' || n % 4,
@@ -18,7 +19,7 @@ FROM generate_series(1, 20000) n
 async def company(backend, issuer):
     running = await start("insights", backend, issuer)
     await running.rows(FILL)
-    await running.rows("ANALYZE lead_facts")
+    await analyze(running, "lead_facts")
     yield running
     await running.stop()
 
@@ -36,9 +37,3 @@ async def test_a_report_of_a_week_reads_the_leads_of_that_week(company, what, gr
     indexes = {node.get("Index Name") for node in nodes(json.loads(row[0])[0]["Plan"])}
     assert "lead_facts_contact_time" in indexes
     assert all(node["Node Type"] != "Seq Scan" for node in scans)
-
-
-def nodes(plan):
-    yield plan
-    for below in plan.get("Plans", []):
-        yield from nodes(below)

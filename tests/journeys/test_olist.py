@@ -6,10 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from chassis.settings import SERVICES
 from cli.plain_count import plain_count
-from crm.chassis.v1 import chassis_pb2
-from crmctl.internal import Internal
 from whole_suite import Suite, start
 
 PAGE = 1000
@@ -23,22 +20,6 @@ def empty(tmp_path_factory, olist: Path) -> Suite:
     running = start(tmp_path_factory.mktemp("olist") / "data", SAMPLE="0")
     yield running
     assert running.stop() == 0
-
-
-def events(suite: Suite) -> list[dict[str, str]]:
-    """The headers of every event of every outbox."""
-    found = []
-    for service in SERVICES:
-        internal, after = Internal(service, "", "", suite.data_dir), 0
-        while True:
-            request = chassis_pb2.ReadEventsRequest(after=after, limit=PAGE)
-            method = "crm.chassis.v1.EventLogService/ReadEvents"
-            page = internal.call(method, request, chassis_pb2.ReadEventsResponse).events
-            found += [dict(event.headers) for event in page]
-            if len(page) < PAGE:
-                break
-            after = page[-1].position
-    return found
 
 
 @pytest.mark.timeout(600)
@@ -75,13 +56,13 @@ def test_the_whole_funnel_equals_a_plain_count_over_its_files(empty, olist, tmp_
         assert (case["contract"], case["contractVersion"]) == (contract["name"], contract["version"])
         assert case["entitlement"] == contract["entitlementTerms"][0]["entitlement"]
 
-    before = events(empty)
-    about = [one for one in before if one["ce-subject"].split("/")[0] in ABOUT_A_CUSTOMER]
+    before = empty.asked_for()
+    about = [one for one in empty.events() if one["ce-subject"].split("/")[0] in ABOUT_A_CUSTOMER]
     lost = [one for one in about if not one.get("ce-correlationid")]
     assert lost == []
     second = empty.crmctl("import", "olist", str(olist), "--errors", str(tmp_path / "errors"), timeout=400)
     assert "0 changed" in second.stdout.splitlines()[-1], second.stdout
-    assert len(events(empty)) == len(before)
+    assert empty.asked_for() == before
 
     compared = empty.crmctl("insights", "rebuild", "--compare")
     assert compared.returncode == 0, compared.stdout

@@ -183,3 +183,14 @@ async def test_a_closed_lead_is_approached_by_nobody_and_one_out_of_sight_is_not
     await desk.call("LeadService/ArchiveLead", leads_pb2.ArchiveLeadRequest(name=lead.name), by="users/root")
     with pytest.raises(FailedPrecondition):
         await recommended(desk, lead)
+
+
+async def test_of_very_many_interactions_the_newest_are_counted(desk, monkeypatch):
+    monkeypatch.setattr(approach_tables, "MOST_COUNTED", 3)
+    lead = await create(desk)
+    for days in (1, 2, 3, 4):
+        at = datetime.now(UTC) - timedelta(days=days)
+        await happened(desk, lead, "CALL", "OUTBOUND", "REACHED" if days == 4 else "NO_ANSWER", at)
+    await counted(desk)
+    [row] = await desk.rows("SELECT sum(tries)::int AS tries, sum(answers)::int AS answers FROM approach_rates")
+    assert (row["tries"], row["answers"]) == (3, 0)

@@ -13,7 +13,7 @@ from chassis.errors import FailedPrecondition, InvalidFields, NotFound, Permissi
 from chassis.testing import Backend
 from chassis.values import id_of, new_id
 from crm.insights.v1 import insights_pb2
-from crm.leads.v1 import conversion_pb2, interactions_pb2, leads_pb2
+from crm.leads.v1 import conversion_pb2, interactions_pb2, leads_pb2, own_data_pb2
 from crm.sales.v1 import sales_pb2
 from harness import Issuer, Running, start, until
 
@@ -139,6 +139,24 @@ async def test_convert_when_contact_exists_links_moves_activities_0_duplicates(s
     assert await suite.counts() == [before[0], before[1], before[2] + 1]
     deal = await suite.sell("GetOpportunity", name=converted.opportunity)
     assert (deal.account, deal.contact, deal.lead) == (account.name, contact.name, lead.name)
+
+
+async def test_what_they_said_of_themselves_goes_along_and_their_link_ends(suite):
+    async def own(method, **fields):
+        request = getattr(own_data_pb2, f"{method}Request")(**fields)
+        return await suite.leads.call(f"OwnDataService/{method}", request, by=ANA)
+
+    lead, email, phone = await suite.qualified(), f"{new_id()}@bakery.example", phone_number()
+    token = (await own("ShareOwnData", name=lead.name)).token
+    await own("UpdateOwnData", token=token, own_data={"display_name": "Ида Марие Лунд", "email": email, "phone": phone})
+    converted = await suite.lead("ConvertLead", name=lead.name)
+    contact = await suite.sell("GetContact", name=converted.contact)
+    assert (contact.display_name, contact.email, contact.phone) == ("Ида Марие Лунд", email, phone)
+    for method, fields in (("GetOwnData", {}), ("UpdateOwnData", {"own_data": {"phone": phone_number()}})):
+        with pytest.raises(NotFound, match="NO_SUCH_OWN_DATA"):
+            await own(method, token=token, **fields)
+    with pytest.raises(FailedPrecondition):
+        await own("ShareOwnData", name=lead.name)
 
 
 async def test_what_a_preview_shows_is_what_a_conversion_does(suite):

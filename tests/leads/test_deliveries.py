@@ -303,7 +303,7 @@ async def test_a_fault_of_ours_for_one_person_holds_up_nobody_else(desk, mail, m
 async def test_preferences_are_ones_own_and_say_their_defaults(desk):
     hers = await preferences(desk)
     assert (hers.name, hers.owner, hers.etag) == ("notificationPreferences/ana", "users/ana", "0")
-    assert (hers.only_at_work, list(hers.email_kinds)) == (True, [1, 2, 3, 4])
+    assert (hers.only_at_work, list(hers.email_kinds)) == (True, [1, 2, 3, 4, 5])
     for other in ("users/boris", "users/mira"):
         with pytest.raises(NotFound):
             await preferences(desk, by=other)

@@ -6,6 +6,7 @@ import re
 import pytest
 from harness import PEOPLE, start
 from leads import delivery_tables, enrichment_tables
+from list_plans import analyze
 
 DELIVERIES = 20_000
 FILL = f"""
@@ -39,7 +40,7 @@ async def full(backend, issuer):
     desk = await start("leads", backend, issuer, PEOPLE)
     await desk.rows(FILL)
     await desk.rows(ENRICH)
-    await desk.rows("ANALYZE")
+    await analyze(desk, "notification_deliveries", "lead_enrichments")
     yield desk
     await desk.stop()
 

@@ -113,6 +113,7 @@ def test_a_chat_is_never_ours_to_begin():
     [
         ({}, Step.FIRST_CONTACT),
         ({"state": State.NURTURING}, Step.WAIT),
+        ({"state": State.NURTURING, "cadence_kind": EMAIL}, Step.CADENCE_STEP),
         ({"owner": "", "state": State.NEW}, Step.ASSIGN),
         ({"call_back_time": NOW + DAY}, Step.CALL_BACK),
         ({"last_inbound_time": NOW - HOUR}, Step.ANSWER),

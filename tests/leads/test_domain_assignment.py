@@ -8,10 +8,11 @@ import pytest
 from chassis.errors import InvalidFields
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from leads.domain.account_key import account_key
 from leads.domain.assignment.assigner import Assigner
 from leads.domain.assignment.decision import MOST_TOLD, Passing
 from leads.domain.assignment.person import Person, Presence, Verdict
-from leads.domain.assignment.policy import AssignmentPolicy, Condition, Fact, LeadFacts, Rule, Strategy, account_key
+from leads.domain.assignment.policy import AssignmentPolicy, Condition, Fact, LeadFacts, Rule, Strategy
 from leads.domain.assignment.turns import Turn
 
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

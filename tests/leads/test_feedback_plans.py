@@ -2,24 +2,22 @@
 
 import json
 
-import asyncpg
 import pytest
 from harness import start
 from lead_calls import create
-from leads import feedback_tables, tables
+from leads import feedback_tables
 from leads.domain.feedback import FeedbackCondition, FeedbackKind
 from leads.domain.lead import Lead
+from list_plans import OF_ONE, analyze, explained, many_leads, nodes
 
 from chassis import statements
 
 MANY = 20_000
-ID = "('00000000-0000-7000-8000-0' || lpad(to_hex(n), 11, '0'))::uuid"
-GIVEN = ("id", "email", "contact", "account", "journey_id", "owner")
 SAID = (
     "INSERT INTO known_feedback (feedback, product, kind, feedback_time, account, contact, email, phone, journey_id)"
     " SELECT 'productFeedbacks/' || n, 'p-' || n % 400, 'WISH', now() - n * interval '1 minute',"
     " 'accounts/' || n % 5000, CASE WHEN n % 2 = 0 THEN 'contacts/' || n ELSE '' END,"
-    f" CASE WHEN n % 2 = 1 THEN n || '@rosa.example' ELSE '' END, '', {ID} FROM generate_series(1, {MANY}) n"
+    f" CASE WHEN n % 2 = 1 THEN n || '@rosa.example' ELSE '' END, '', {OF_ONE} FROM generate_series(1, {MANY}) n"
 )
 
 
@@ -27,24 +25,12 @@ SAID = (
 async def company(backend, issuer):
     running = await start("leads", backend, issuer)
     await create(running)
-    columns = ", ".join(f'"{column.name}"' for column in tables.leads.columns if column.name not in GIVEN)
-    await running.rows(
-        f"INSERT INTO leads ({', '.join(GIVEN)}, {columns})"
-        f" SELECT {ID}, n || '@rosa.example', 'contacts/' || n, 'accounts/' || n % 5000, {ID}, 'users/p' || n % 50,"
-        f" {columns} FROM (SELECT {columns} FROM leads LIMIT 1) one, generate_series(1, {MANY}) n"
-    )
+    person = {"email": "n || '@rosa.example'", "contact": "'contacts/' || n", "account": "'accounts/' || n % 5000"}
+    await many_leads(running, MANY, **person, journey_id=OF_ONE, owner="'users/p' || n % 50")
     await running.rows(SAID)
-    owner = await asyncpg.connect(running.database.owner_url)
-    await owner.execute("ANALYZE leads; ANALYZE known_feedback")
-    await owner.close()
+    await analyze(running, "leads", "known_feedback")
     yield running
     await running.stop()
-
-
-def nodes(plan):
-    yield plan
-    for below in plan.get("Plans", []):
-        yield from nodes(below)
 
 
 @pytest.mark.parametrize("generic", [False, True], ids=["known", "unknown"])
@@ -68,10 +54,7 @@ async def test_who_gave_feedback_is_found_without_a_walk_over_the_leads(company,
     among = f"id = any(ARRAY({given.sql.format(**{name: bind(*one) for name, one in given.arguments.items()})}))"
     mapper = company.process.context.mappers[Lead]
     sql = statements.page(mapper, [among], after="", owner="", teams="", limit=bind(51, "bigint"))
-    async with company.process.context.database.transaction() as connection:
-        await connection.execute(f"SET LOCAL plan_cache_mode = force_{'generic' if generic else 'custom'}_plan")
-        told = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", *arguments)
-    plan = json.loads(told)[0]["Plan"]
+    plan = await explained(company, sql, arguments, generic=generic, run=True)
     walked = [node for node in nodes(plan) if node["Node Type"] == "Seq Scan" and node["Relation Name"] == "leads"]
     assert not walked, json.dumps(plan, indent=1)
     read = sum(one["Actual Rows"] * one["Actual Loops"] for one in nodes(plan) if one.get("Relation Name") == "leads")

@@ -293,7 +293,7 @@ async def test_a_manager_takes_a_lead_back_and_a_salesperson_does_not(leads):
 
 async def test_a_row_written_by_an_older_release_is_read(leads):
     """It knows neither milestones nor nurture: the columns hold their defaults."""
-    later = ("merged_into", "nurture_plan", "nurture_reason", "nurture_count", "rejected_by",
+    later = ("merged_into", "nurture_path", "nurture_plan", "nurture_reason", "nurture_count", "rejected_by",
              "recycle_count", "mql_time", "sal_time", "sql_time", "work_time", "nurture_until",
              )  # fmt: skip
     rows = await leads.rows("SELECT column_name FROM information_schema.columns WHERE table_name = 'leads'")

@@ -1,13 +1,9 @@
 """How Postgres finds leads by company-defined fields, among 40,000 that all have some."""
 
-import asyncpg
 import pytest
 from custom_calls import definition, front, know
 from harness import start
-from leads import tables
-from list_plans import check_reads_few, plan_of
-
-MANY = 40_000
+from list_plans import analyze, check_reads_few, many_leads, plan_of
 
 
 @pytest.fixture(scope="module")
@@ -18,20 +14,12 @@ async def company(backend, issuer):
     await know(running, *(definition(slug, kind, options=some, indexed=True) for slug, kind, some in fields))
     async with front(leads=running) as http:
         await http.post("/v1/leads", json={"displayName": "x", "owner": "users/ana"})
-    columns = [f'"{column.name}"' for column in tables.leads.columns if column.name not in ("id", "custom", "owner")]
-    of_one = "('00000000-0000-7000-8000-0' || lpad(to_hex(n), 11, '0'))::uuid"
     custom = (
         "jsonb_build_object('rank', n, 'rare', CASE WHEN n % 1000 = 0 THEN 'yes' ELSE 'no' END)"
         " || CASE WHEN n % 2 = 0 THEN '{\"half\": true}'::jsonb ELSE '{}' END"
     )
-    await running.rows(
-        f"INSERT INTO leads (id, custom, owner, {', '.join(columns)})"
-        f" SELECT {of_one}, {custom}, 'users/p' || n % 50, {', '.join(columns)}"
-        f" FROM (SELECT {', '.join(columns)} FROM leads LIMIT 1) one, generate_series(1, {MANY}) n"
-    )
-    owner = await asyncpg.connect(running.database.owner_url)
-    await owner.execute("ANALYZE leads; ANALYZE custom_value")
-    await owner.close()
+    await many_leads(running, 40_000, custom=custom, owner="'users/p' || n % 50")
+    await analyze(running, "leads", "custom_value")
     yield running
     await running.stop()
 

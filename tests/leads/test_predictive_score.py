@@ -13,6 +13,7 @@ import pytest
 from closed_leads import closed_leads
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from leads.scoring import training
 from leads.scoring.explain import base, contributions, explain, shapley
 from leads.scoring.model import CLOSEST, Curve, Model, Tree, UnfitModel
 from leads.scoring.training import NothingKnown, TooFew, Trained, train
@@ -96,6 +97,21 @@ def test_the_order_of_the_leads_leaves_no_mark():
     random.Random(5).shuffle(order)
     shuffled = train([records[at] for at in order], [won[at] for at in order], [teams[at] for at in order])
     assert train(records, won, teams).model.to_json() == shuffled.model.to_json()
+
+
+@pytest.mark.parametrize("many", ["folds of some", "one half for the other", "learners given"])
+def test_many_leads_teach_what_all_of_them_would_and_are_judged_by_others(monkeypatch, trained, many):
+    monkeypatch.setattr(training, "MOST_COMPARED", 400)
+    monkeypatch.setattr(training, "MOST_PROFILED", 100)
+    monkeypatch.setattr(training, "MANY", 1000 if many == "folds of some" else 600)
+    monkeypatch.setattr(training, "MOST_OUT_OF_FOLD", 300)
+    records, won, teams = closed_leads(900, seed=2, teams=True)
+    found = train(records, won, teams, blend=trained.blend if many == "learners given" else None)
+    assert found.metrics.leads == (900 if many == "folds of some" else 450)
+    assert found.metrics.auc > 0.63  # of 300 leads; 700 reach 0.75
+    assert bool(found.losses) == (many != "learners given")
+    assert (found.blend == trained.blend) == (many == "learners given")
+    assert {sum(one.counts) for one in found.model.profile.values()} == {100}
 
 
 def test_a_model_read_back_from_json_gives_equal_scores(model):

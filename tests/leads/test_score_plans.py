@@ -11,6 +11,7 @@ from crm.leads.v1 import scores_pb2
 from harness import PEOPLE, start
 from leads.rpc import lead_scores
 from leads.score_tables import OVERRIDDEN
+from list_plans import analyze, nodes
 
 SCORES = (
     "INSERT INTO lead_scores (id, version, create_time, update_time, lead, owner, team, live, score, band, points,"
@@ -24,7 +25,7 @@ SCORES = (
 async def desk(backend, issuer):
     running = await start("leads", backend, issuer, PEOPLE)
     await running.rows(SCORES)
-    await running.rows("ANALYZE lead_scores")
+    await analyze(running, "lead_scores")
     yield running
     await running.stop()
 
@@ -40,12 +41,6 @@ async def test_a_ranking_reads_an_index_in_its_order(desk, reach, asked):
     assert not [one for one in found if one["Node Type"] == "Seq Scan"]
     assert all(one["Plans"][0]["Plan Rows"] <= 500 for one in found if one["Node Type"] == "Sort")
     assert any(one.get("Index Name", "").endswith("_rank") for one in found)
-
-
-def nodes(plan):
-    yield plan
-    for below in plan.get("Plans", []):
-        yield from nodes(below)
 
 
 async def test_what_is_overridden_is_looked_up_by_its_key(desk):

@@ -2,7 +2,6 @@
 
 import json
 
-import asyncpg
 import pytest
 from chassis.errors import InvalidFields
 from chassis.identity import Caller, Reach
@@ -13,16 +12,12 @@ from custom_calls import front
 from harness import PEOPLE, start
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from leads import ranking, tables
-from list_plans import check_reads_few, nodes, plan_of
+from leads import ranking
+from list_plans import OF_ONE, analyze, check_reads_few, many_leads, nodes, plan_of
 
 MANY = 40_000
 SCORED = leads_pb2.ListLeadsRequest.SCORED
 # Each lead is scored but one of ten; of the scores one in three is a closed lead's. 1 in 500 is hot.
-LEADS = (
-    "INSERT INTO leads (id, owner, team, channel, {columns}) SELECT {id}, 'users/u' || n % 50, 'teams/t' || n % 5,"
-    " 'channels/c' || n % 40, {columns} FROM (SELECT {columns} FROM leads LIMIT 1) one, generate_series(1, {many}) n"
-)
 SCORES = (
     "INSERT INTO lead_scores (id, version, create_time, update_time, lead, owner, team, live, score, band, points,"
     " parts, settings_etag, override_score, probability) SELECT {id}, 1, now(), now(), 'leads/' || ({id})::text,"
@@ -30,7 +25,6 @@ SCORES = (
     " CASE WHEN n % 500 = 1 THEN 'hot' ELSE 'cold' END, n % 50, '[]', '1', 0, 0.5"
     " FROM generate_series(1, {many}) n WHERE n % 10 > 0"
 )
-OF_ONE = "('00000000-0000-7000-8000-0' || lpad(to_hex(n), 11, '0'))::uuid"
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +32,12 @@ async def company(backend, issuer):
     running = await start("leads", backend, issuer, PEOPLE)
     request = leads_pb2.CreateLeadRequest(lead={"display_name": "Ана"})
     made = await running.call("LeadService/CreateLead", request, by="users/root")
-    columns = ", ".join(
-        f'"{one.name}"' for one in tables.leads.columns if one.name not in ("id", "owner", "team", "channel")
-    )
-    await running.rows(LEADS.format(columns=columns, id=OF_ONE, many=MANY))
+    whose = {"owner": "'users/u' || n % 50", "team": "'teams/t' || n % 5", "channel": "'channels/c' || n % 40"}
+    await many_leads(running, MANY, **whose)
     await running.rows("DELETE FROM leads WHERE id = $1", made.name.removeprefix("leads/"))
     await running.rows("DELETE FROM score_queue")
     await running.rows(SCORES.format(id=OF_ONE, many=MANY))
-    owner = await asyncpg.connect(running.database.owner_url)
-    await owner.execute("ANALYZE leads; ANALYZE lead_scores")
-    await owner.close()
+    await analyze(running, "leads", "lead_scores")
     yield running
     await running.stop()
 

@@ -172,6 +172,14 @@ def test_a_backtest_knows_nothing_of_what_came_after_its_day():
     assert sum(month.leads for month in steady.months.values()) == steady.metrics.leads == 150
 
 
+def test_a_backtest_learns_from_the_latest_before_its_day(monkeypatch):
+    monkeypatch.setattr("leads.scoring.backtest.MOST_LEARNED_FROM", 120)
+    cut = cut_at(history(None), 0.3)
+    turned_before = backtest(history(cut - timedelta(days=40)), cut)
+    assert turned_before.trained_on == 120
+    assert turned_before.metrics.auc > 0.75
+
+
 def test_a_backtest_without_later_leads_is_refused():
     with pytest.raises(NothingToTest):
         backtest(history(None), NOW + timedelta(days=400))

@@ -9,6 +9,7 @@ from chassis.values import new_id
 NOBODY = "nobody@rosa.example"
 CHANNEL, PAGE = "channels/known", "landingPages/known"
 MATERIAL, TOKEN, DOCUMENT = "materials/known", "knowntoken", "https://rosa.example/oven.pdf"
+OWN_TOKEN, OWN_LEAD = "knownsecret", f"leads/{new_id()}"
 POLICY = f"assignmentPolicies/{new_id()}"
 IMPORT, MAPPING = new_id(), "leadImportMappings/known"
 COLUMNS = [{"column": "姓名", "field": "display_name"}]
@@ -83,6 +84,12 @@ def a_field() -> dict[str, str]:
     """A field that nobody defined yet. The matrix makes some dozens, of a resource that has room for a hundred."""
     slug = f"f{new_id().replace('-', '')}"
     return {"display_name": "Any", "resource": "OPPORTUNITY", "slug": slug, "type": "STRING"}
+
+
+def _shared(cell: Cell) -> dict[str, Any]:
+    """The lead at this place has a link to its person's own data."""
+    cell.beside("own data link", id=cell.name.partition("/")[2], lead=cell.name, token_hash=new_id())
+    return {}
 
 
 def _pair(cell: Cell) -> str:
@@ -199,6 +206,11 @@ RECIPES: dict[str, Recipe] = {
     "EnrichLead": target("lead", validate_only=True),
     "GetLeadEnrichment": target("lead enrichment"),
     "ListLeadEnrichments": nothing(),
+    "ShareOwnData": target("lead"),
+    "WithdrawOwnData": Recipe("target", "lead", _shared),
+    "GetOwnDataLink": target("own data link"),
+    "GetOwnData": nothing(token=OWN_TOKEN),
+    "UpdateOwnData": nothing(token=OWN_TOKEN, own_data={"region": "Faro"}),
     "ListProspectSources": nothing(),
     "CreateProspectSearch": named("prospect_search", source="none", criteria=BULGARIA),
     "GetProspectSearch": target("prospect search"),
@@ -219,6 +231,11 @@ RECIPES: dict[str, Recipe] = {
     "GetLeadResponse": target("lead response"),
     "ListLeadResponses": nothing(),
     "GetResponseReport": nothing(),
+    "GetNurtureSettings": nothing(),
+    "UpdateNurtureSettings": nothing(nurture_settings={"paths": [{"path": "all", "days": 30}]}),
+    "SimulateNurtureSettings": nothing(),
+    "GetNurtureReport": nothing(),
+    "ExplainNurture": target("lead"),
     "GetScoreSettings": nothing(),
     "UpdateScoreSettings": nothing(score_settings={"rules": [{"rule": "all", "points": 5}]}),
     "CheckScoreSettings": nothing(score_settings={}),

@@ -20,6 +20,9 @@ SENTENCES = {
     "crm.marketing.v1.TouchRecorded": "Touched us[ by {channel}][ on {landing_page}]",
     "crm.leads.v1.LeadCreated": "Lead recorded[ from {channel}][, came in by {landing_page}]",
     "crm.leads.v1.LeadUpdated": "Lead changed[: {fields}]",
+    "crm.leads.v1.OwnDataShared": "Link to their own data sent, good until {expire_time}",
+    "crm.leads.v1.OwnDataWithdrawn": "Link to their own data withdrawn",
+    "crm.leads.v1.OwnDataUpdated": "They changed their own data: {fields}",
     "crm.leads.v1.LeadArchived": "Lead archived",
     "crm.leads.v1.LeadRestored": "Lead restored",
     "crm.leads.v1.LeadAssigned": "Lead given to {owner}[, before: {previous_owner}][, by rule {rule}]",
@@ -40,7 +43,9 @@ SENTENCES = {
     "crm.leads.v1.LeadAccepted": "Lead taken on by {owner}",
     "crm.leads.v1.LeadRejected": "Lead given back by {previous_owner}: {reason}",
     "crm.leads.v1.LeadRecycled": "Lead taken from {previous_owner}[, idle since {idle_since}]",
-    "crm.leads.v1.LeadNurtured": "Lead left in peace until {nurture_until}[, plan {nurture_plan}][: {nurture_reason}]",
+    "crm.leads.v1.LeadNurtured": (
+        "Lead left in peace until {nurture_until}[, plan {nurture_plan}][, path {nurture_path}][: {nurture_reason}]"
+    ),
     "crm.leads.v1.LeadWoken": "Lead woken by {cause}",
     "crm.leads.v1.LeadReopened": "Lead opened again[, disqualified before for {previous_reason}]",
     "crm.leads.v1.LeadConversionStarted": "Conversion of the lead began",

@@ -10,7 +10,7 @@ from chassis.work import Work
 from crm.leads.v1 import prospects_pb2 as pb
 
 from leads import capturing, prospecting
-from leads.domain.assignment.policy import account_key
+from leads.domain.account_key import account_key
 from leads.domain.capture import Capture, CaptureState, Kind
 from leads.domain.prospect import Prospect, ProspectKnown, ProspectMatch, ProspectState, ProspectTaken
 from leads.domain.prospect_search import ProspectSearch

@@ -5,6 +5,8 @@ from sqlalchemy import text
 
 from leads.domain.approach import ANSWER_DAYS, COUNTED_DAYS
 
+MOST_COUNTED = 1_000_000  # interactions, the newest: some seconds of work once an hour
+
 HOLD_DUTY = (
     "SELECT 1 FROM approach_duties WHERE id = 'duty'"
     " AND (count_time IS NULL OR count_time < now() - interval '1 hour') FOR UPDATE SKIP LOCKED"
@@ -19,8 +21,9 @@ COUNT = (
     " extract(hour FROM i.interaction_time AT TIME ZONE $1::text)::int AS hour,"
     " i.outcome IN ('REACHED', 'CALL_BACK') OR coalesce(lead(i.direction) OVER next = 'INBOUND'"
     f" AND lead(i.interaction_time) OVER next <= i.interaction_time + interval '{ANSWER_DAYS} days', false) AS answered"
-    " FROM interactions i JOIN leads l ON l.id = substr(i.lead, 7)::uuid"
-    f" WHERE i.interaction_time >= now() - interval '{COUNTED_DAYS} days'"
+    " FROM (SELECT id, lead, kind, direction, outcome, interaction_time FROM interactions"
+    f" WHERE interaction_time >= now() - interval '{COUNTED_DAYS} days' ORDER BY interaction_time DESC LIMIT $2::bigint"
+    ") i JOIN leads l ON l.id = substr(i.lead, 7)::uuid"
     " WINDOW next AS (PARTITION BY i.lead ORDER BY i.interaction_time, i.id)"
     ") one WHERE direction = 'OUTBOUND' GROUP BY 1, 2, 3"
 )

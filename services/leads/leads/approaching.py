@@ -38,7 +38,7 @@ async def count(work: Work) -> None:
     """Counts all tries anew, if an hour is over."""
     if await work.context.database.fetch(approach_tables.HOLD_DUTY, [], work.connection):
         await work.execute(approach_tables.FORGET)
-        await work.execute(approach_tables.COUNT, work.context.company_zone)
+        await work.execute(approach_tables.COUNT, work.context.company_zone, approach_tables.MOST_COUNTED)
         await work.execute(approach_tables.COUNTED)
 
 

@@ -17,11 +17,12 @@ from crm.leads.v1 import assignment_pb2
 from sqlalchemy import text
 
 from leads import scorekeeping
+from leads.domain.account_key import account_key
 from leads.domain.assignment.assignee import Assignee
 from leads.domain.assignment.assigner import Assigner
 from leads.domain.assignment.decision import Decision
 from leads.domain.assignment.person import Person, Presence, Presences
-from leads.domain.assignment.policy import OF_THE_LEAD, AssignmentPolicy, Fact, LeadFacts, Strategy, account_key
+from leads.domain.assignment.policy import OF_THE_LEAD, AssignmentPolicy, Fact, LeadFacts, Strategy
 from leads.domain.assignment.turns import AssignmentTurns, Turn
 from leads.domain.lead import Lead
 from leads.domain.state import OPEN

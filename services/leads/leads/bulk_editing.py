@@ -22,7 +22,6 @@ from crm.leads.v1 import leads_pb2
 
 from chassis import lists
 from leads import bulk_edit_tables as tables
-from leads import feedback_tables
 from leads.domain.bulk_edit import (
     FieldsChangedSince,
     Item,
@@ -37,7 +36,7 @@ from leads.domain.bulk_edit import (
 from leads.domain.lead import Lead, LeadUpdated
 from leads.domain.merge import refuse_merged
 from leads.domain.operation import LeadOperation
-from leads.domain.segment import LeadSegment
+from leads.selecting import Selected, selected
 from leads.spelling import tidy
 
 MOST_LEADS = 100_000
@@ -187,12 +186,9 @@ async def _select(edit: LeadBulkEdit, work: Work) -> int:
     return int(rows[0]["number"])
 
 
-async def selection(edit: LeadBulkEdit, work: Work) -> tuple[leads_pb2.ListLeadsRequest, lists.Among | None]:
+async def selection(edit: LeadBulkEdit, work: Work) -> Selected:
     """What ListLeads would be asked for its leads, and among which."""
-    segment = await work.get(LeadSegment, edit.segment) if edit.segment else None
-    among = feedback_tables.gave(segment.feedback) if segment and segment.feedback else None
-    filter = segment.filter if segment else edit.filter
-    return leads_pb2.ListLeadsRequest(filter=filter, show_archived=edit.include_closed), among
+    return await selected(edit.filter, edit.segment, work, show_archived=edit.include_closed)
 
 
 async def _edit_of(operation: LeadOperation, work: Work) -> LeadBulkEdit:

@@ -8,13 +8,15 @@ from chassis.timers import Due, Timer
 from chassis.work import Work
 
 from leads import follow_up_tables, notifying
-from leads.domain.cadence import CadenceEnrolment, EnrolmentState, StopReason, why_stop
+from leads.domain.cadence import Cadence, CadenceEnrolment, EnrolmentState, LeadEnrolled, StopReason, why_stop
 from leads.domain.contact_limits import ContactSettings
 from leads.domain.interaction import InteractionKind
 from leads.domain.lead import Lead
 from leads.domain.notification import NotificationKind
 
 STEP = "cadence_step"
+# New records are written before changed ones: the place of the old enrolment has to be free before those.
+FREE = "UPDATE cadence_enrolments SET state = 'STOPPED' WHERE id = $1::uuid"
 
 
 async def active(lead: str, work: Work) -> CadenceEnrolment | None:
@@ -45,13 +47,28 @@ async def stop(enrolment: CadenceEnrolment, reason: StopReason, at: datetime, wo
     await work.cancel_timer(STEP, enrolment.name)
 
 
+async def enrol(cadence: Cadence, lead: Lead, work: Work) -> CadenceEnrolment:
+    """Takes a lead into a cadence; it is in no other."""
+    enrolment = work.add(cadence.enrol(lead, work.now))
+    await plan(enrolment, work)
+    work.emit(LeadEnrolled(cadence_enrolment=enrolment, event_time=work.now))
+    return enrolment
+
+
+async def leave(lead: Lead, work: Work) -> None:
+    """Takes a lead out of the cadence it is in, if any, so that this very commit may take it into another one."""
+    if enrolment := await active(lead.name, work):
+        await stop(enrolment, why_stop(lead, enrolment.for_nurturing) or StopReason.WOKEN, work.now, work)
+        await work.execute(FREE, enrolment.id)
+
+
 async def follow(name: str, work: Work) -> None:
     """Takes a lead out of its cadence that is not to be worked any more, and along to its new owner."""
     enrolment = await active(name, work)
     lead = await work.find_one(Lead, id=name.removeprefix("leads/")) if enrolment else None
     if enrolment is None or lead is None:
         return
-    if reason := why_stop(lead):
+    if reason := why_stop(lead, enrolment.for_nurturing):
         await stop(enrolment, reason, work.now, work)
     elif lead.owner != enrolment.owner:
         enrolment.owner, enrolment.team = lead.owner, lead.team

@@ -14,7 +14,6 @@ from chassis.errors import InvalidFields
 from chassis.operations import Task
 from chassis.values import id_of, is_uuid
 from chassis.work import Work
-from crm.leads.v1 import leads_pb2
 
 from chassis import lists
 from leads import cadencing, call_tables, phones, waking
@@ -23,10 +22,9 @@ from leads.domain.call_list_entry import OUTCOMES, REACHED, CallListEntry
 from leads.domain.interaction import Interaction, InteractionKind, interact
 from leads.domain.lead import Lead, LeadUpdated
 from leads.domain.operation import LeadOperation
-from leads.domain.segment import LeadSegment
 from leads.domain.state import CallOutcome, WakeCause
-from leads.rpc.segments import among_of
 from leads.rpc.settings import settings_of
+from leads.selecting import selected
 
 PART = 200  # leads
 OVERDUE = timedelta(hours=1)  # whoever promised has something else to do, or does not reach the lead any more
@@ -55,14 +53,6 @@ async def _part(operation: LeadOperation, work: Work) -> bool:
     operation.count(len(leads) + missing)
     operation.cursor = {"after": after}
     return more
-
-
-async def selected(filter: str, segment: str, work: Work) -> tuple[leads_pb2.ListLeadsRequest, lists.Among | None]:
-    """What ListLeads would be asked for the leads of a filter or a segment, and among which."""
-    if not segment:
-        return leads_pb2.ListLeadsRequest(filter=filter), None
-    found = await work.get(LeadSegment, segment)
-    return leads_pb2.ListLeadsRequest(filter=found.filter), among_of(found)
 
 
 FILL = Task("fill call list", "leads.assign", _part)

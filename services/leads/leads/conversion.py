@@ -21,7 +21,7 @@ from sqlalchemy import text
 
 from leads.configuration import settings_of
 from leads.domain import conversion as rules
-from leads.domain.assignment.policy import account_key
+from leads.domain.account_key import account_key
 from leads.domain.lead import Lead
 from leads.domain.state import ConversionBuiltUpon, State
 

@@ -37,6 +37,7 @@ from leads.outgoing.providers import Letter, Outgoing, Provider, outgoing
 LOOK_SECONDS = 2.0
 NOTE_SECONDS = 1.0
 OF_THE_OWNER = {NotificationKind.LEAD_ASSIGNED, NotificationKind.RESPONSE_DUE, NotificationKind.CADENCE_STEP_DUE}
+OF_THE_OWNER |= {NotificationKind.OWN_DATA_UPDATED}
 PRUNE = (
     "DELETE FROM notification_deliveries WHERE id IN (SELECT id FROM notification_deliveries"
     " WHERE create_time < now() - interval '90 days' ORDER BY create_time LIMIT 10000) RETURNING 1"

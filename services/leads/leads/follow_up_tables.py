@@ -84,6 +84,7 @@ cadences = Table(
     Column("archive_time", TIME),
     Column("display_name", Text, nullable=False),
     Column("steps", JSONB, nullable=False),
+    Column("for_nurturing", Boolean, nullable=False, server_default="false"),
     info={"collection": "cadences"},
 )
 enrolments = Table(
@@ -100,6 +101,7 @@ enrolments = Table(
     Column("due_time", TIME, index=True, info={"filter": True}),
     Column("due", Boolean, nullable=False),
     Column("stop_reason", Text(collation="C"), nullable=False),
+    Column("for_nurturing", Boolean, nullable=False, server_default="false"),
     info={"collection": "cadenceEnrolments"},
 )
 listed(enrolments, "lead", "owner", "team", "state", "cadence")
@@ -181,7 +183,7 @@ def _response_report(key: str) -> Query:
 
 RESPONSE_REPORTS = {key: _response_report(key) for key in ("owner", "team", "channel", "target")}
 
-# Somebody's open leads with what waits for them, within a reach.
+# Somebody's open leads with what waits for them, within a reach; of nurtured ones those with a step to be done.
 AT_HAND = Query(
     text(
         "SELECT l.id::text AS id, l.contact_time, l.last_outbound_time, l.last_inbound_time, l.call_back_time,"
@@ -189,7 +191,9 @@ AT_HAND = Query(
         " ARRAY(SELECT i.interaction_time FROM interactions i WHERE i.lead = 'leads/' || l.id::text"
         " AND i.direction = 'OUTBOUND' ORDER BY i.id DESC LIMIT 100) AS contacts, coalesce(s.score, 0) AS score"
         " FROM (SELECT id, contact_time, last_outbound_time, last_inbound_time, call_back_time FROM leads"
-        f" WHERE owner = CAST(:owner AS text) AND state IN ({OPEN_STATES}) AND archive_time IS NULL AND {IN_REACH}"
+        f" WHERE owner = CAST(:owner AS text) AND (state IN ({OPEN_STATES}) OR (state = 'NURTURING' AND EXISTS"
+        " (SELECT 1 FROM cadence_enrolments s WHERE s.lead = 'leads/' || leads.id::text AND s.state = 'ACTIVE'"
+        f" AND s.due AND s.for_nurturing))) AND archive_time IS NULL AND {IN_REACH}"
         " ORDER BY id DESC LIMIT 2000) l"
         " LEFT JOIN LATERAL (SELECT state, due_time FROM lead_responses r WHERE r.lead = 'leads/' || l.id::text"
         " ORDER BY r.id DESC LIMIT 1) c ON true"

@@ -47,9 +47,10 @@ ENROLMENTS = "cadence_enrolments"  # those that go on and those that end are tol
 STAY = frozenset({"leads", "lead_merges", "lead_merge_links", "assignment_decisions", "assignment_queue"})
 STAY |= {"lead_scores", "score_queue"}  # a tombstone has a score of its own, and the lead that goes on is scored anew
 # What was said and done about that one lead.
-STAY |= {"lead_enrichments", "lead_import_rows", "duplicate_candidates"}
+STAY |= {"lead_enrichments", "lead_import_rows", "duplicate_candidates", "own_data_links"}
 STAY |= {"lead_keys"}  # triggers keep them beside their lead
 STAY |= {"lead_bulk_edits", "lead_bulk_edit_items"}
+STAY |= {"nurture_stays"}  # on which path that one lead was; the one that goes on is on its own
 STAY |= {"prospects"}  # what it became, and what was known when it was found
 CASTS = dict.fromkeys(WHOSE, "text") | {"journey_id": "uuid"}
 KEEP_LINK = (

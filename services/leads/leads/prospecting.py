@@ -20,7 +20,7 @@ from chassis.work import Work
 
 from chassis import reach
 from leads import call_tables, prospect_tables
-from leads.domain.assignment.policy import account_key
+from leads.domain.account_key import account_key
 from leads.domain.duplicate import Candidate, match_keys
 from leads.domain.operation import LeadOperation
 from leads.domain.prospect import PERSONAL, Prospect, ProspectMatch, key_of, read

@@ -23,13 +23,15 @@ from leads import (
     looking,
     merging,
     notifying,
+    nurture_tables,
+    own_data_tables,
     prospect_tables,
     responding,
     score_tables,
     tables,
     waking,
 )
-from leads.domain.assignment.policy import account_key
+from leads.domain.account_key import account_key
 from leads.domain.interaction import InteractionKind
 from leads.domain.lead import Lead
 from leads.domain.match_settings import COMPARATORS
@@ -172,6 +174,23 @@ HANDED_OVER = (
 @on(*HANDED_OVER, keep=latest)
 def hand_over_the_calls(event: lead_events.LeadAssigned, _: Event) -> Statement:
     return call_tables.HAND_OVER, event.lead.name, event.lead.owner, event.lead.team
+
+
+@on(*HANDED_OVER, keep=latest)
+def hand_over_the_link(event: lead_events.LeadAssigned, _: Event) -> Statement:
+    return own_data_tables.HAND_OVER, event.lead.name, event.lead.owner, event.lead.team
+
+
+# By these a lead leaves the path it is on, or is back on it.
+FROM_OR_TO_PEACE = (
+    *(lead_events.LeadWoken, lead_events.LeadDisqualified, lead_events.LeadMerged, lead_events.LeadUnmerged),
+    *(lead_events.LeadsJoined, lead_events.LeadsParted),
+)
+
+
+@on(*FROM_OR_TO_PEACE, keep=latest)
+def follow_the_path(event: lead_events.LeadWoken, told: Event) -> Statement:
+    return nurture_tables.FOLLOW, event.lead.name, told.event_time, isinstance(event, lead_events.LeadWoken)
 
 
 @on(directory_events.UserDeactivated, keep=latest)

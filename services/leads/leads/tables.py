@@ -43,6 +43,8 @@ from leads import (
     follow_up_tables,
     import_tables,
     merge_tables,
+    nurture_tables,
+    own_data_tables,
     prospect_tables,
     score_tables,
 )
@@ -113,6 +115,9 @@ leads = Table(
     Column("do_not_call", Boolean, nullable=False, server_default="false"),
     Column("wrong_phone", Text(collation="C"), nullable=False, server_default=""),
     *(Column(name, Text(collation="C"), nullable=False, server_default="") for name in MATERIAL),
+    Column(
+        "nurture_path", Text(collation="C"), nullable=False, server_default="", info={"filter": True, "sparse": True}
+    ),
     info={"collection": "leads"},
 )
 leads.info["beside"] = Beside(score_tables.scores, ("score", "band"), "live")
@@ -134,6 +139,7 @@ Index("leads_account", leads.c.account, postgresql_where=leads.c.account != "")
 
 # Leads whose time has come: see overdue.py.
 Index("leads_nurture_until", leads.c.nurture_until, postgresql_where=leads.c.nurture_until.is_not(None))
+Index("leads_nurture_path", leads.c.nurture_path, leads.c.id.desc(), postgresql_where=text("nurture_path <> ''"))
 in_hand = text("state IN ('ASSIGNED', 'WORKING') AND archive_time IS NULL")
 idle_since = func.greatest(leads.c.work_time, leads.c.last_call_time, leads.c.assign_time, leads.c.create_time)
 Index("leads_idle_since", idle_since, postgresql_where=in_hand)
@@ -287,7 +293,8 @@ RECORDS |= {AssignmentPolicy: policies, AssignmentDuty: duties, AssignmentTurns:
 RECORDS |= {AssignmentRun: runs, Capture: captures, LeadOperation: spine.operation, LeadSegment: segments}
 RECORDS |= follow_up_tables.RECORDS | score_tables.RECORDS | merge_tables.RECORDS
 RECORDS |= delivery_tables.RECORDS | duplicate_tables.RECORDS | import_tables.RECORDS
-RECORDS |= enrichment_tables.RECORDS | bulk_edit_tables.RECORDS | call_tables.RECORDS | prospect_tables.RECORDS
+RECORDS |= enrichment_tables.RECORDS | bulk_edit_tables.RECORDS | call_tables.RECORDS
+RECORDS |= own_data_tables.RECORDS | nurture_tables.RECORDS | prospect_tables.RECORDS
 
 
 def _merged_that_had(column: Column[str], asked: str) -> Select[Any]:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from chassis.work import Work
 
-from leads import scorekeeping
+from leads import nurturing, scorekeeping
 from leads.configuration import settings_of
 from leads.domain.lead import Lead
 from leads.domain.state import State, WakeCause
@@ -12,9 +12,12 @@ from leads.owners import is_active
 
 
 async def wake(lead: Lead, cause: WakeCause, at: datetime, work: Work) -> None:
-    """Wakes it if it is nurtured. What lies before it was left in peace, and is told late, wakes nobody."""
+    """Wakes it if it is nurtured, unless its path lets it sleep. What lies before it was left in peace, and is told
+    late, wakes nobody."""
     asleep = lead.state is State.NURTURING and lead.archive_time is None
-    if asleep and lead.work_time and at > lead.work_time:
+    if not asleep or await nurturing.sleeps_through(lead, cause, work):
+        return
+    if lead.work_time and at > lead.work_time:
         work.emit(lead.wake(cause, "", await is_active(lead.owner, work), work.now))
 
 

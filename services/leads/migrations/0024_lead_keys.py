@@ -9,11 +9,12 @@ down_revision = "0023"
 
 FILL = (
     "INSERT INTO lead_keys SELECT DISTINCT key, id FROM {leads} CROSS JOIN jsonb_array_elements_text(match_keys) AS key"
+    " ON CONFLICT DO NOTHING"
 )
 KEEP = f"""
 CREATE FUNCTION keep_keys() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
   IF TG_OP = 'INSERT' THEN
-    {FILL.format(leads="written")} ON CONFLICT DO NOTHING;  -- rows brought together with their keys
+    {FILL.format(leads="written")};  -- rows may be brought together with their keys
     RETURN NULL;
   END IF;
   DELETE FROM lead_keys WHERE lead_id = OLD.id AND key IN (SELECT jsonb_array_elements_text(OLD.match_keys));
@@ -39,7 +40,7 @@ def upgrade() -> None:
         sa.Column("lead_id", sa.UUID(as_uuid=False), nullable=False),
         sa.PrimaryKeyConstraint("key", "lead_id"),
     )
-    op.execute(FILL.format(leads="leads"))
-    for sql in (KEEP, *TRIGGERS):
+    # The triggers wait for whoever writes leads, so the fill after them misses none.
+    for sql in (KEEP, *TRIGGERS, FILL.format(leads="leads")):
         op.execute(sql)
     op.drop_index("leads_match_keys", table_name="leads")

@@ -1,7 +1,7 @@
 """Accounts are known by their names without legal form, spelling and script."""
 
 from alembic import op
-from leads.domain.assignment.policy import account_key
+from leads.domain.account_key import account_key
 from sqlalchemy import text
 
 revision = "0029"

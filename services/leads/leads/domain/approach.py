@@ -116,6 +116,8 @@ def step_of(it: Situation) -> tuple[Step, str]:
     """What is to be done next with an open lead, and why."""
     lead = it.lead
     ours, theirs = lead.last_outbound_time, lead.last_inbound_time
+    if lead.state is State.NURTURING and it.cadence_kind:
+        return Step.CADENCE_STEP, "It is nurtured, and in a cadence for that."
     if lead.state is State.NURTURING:
         return Step.WAIT, "It is nurtured: it is left in peace until it wakes."
     if lead.call_back_time:

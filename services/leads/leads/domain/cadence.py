@@ -12,7 +12,7 @@ from chassis.values import Record
 from leads.domain.interaction import InteractionKind
 from leads.domain.lead import Lead
 from leads.domain.response import ResponseTime
-from leads.domain.state import OPEN, State
+from leads.domain.state import LIVE, OPEN, State
 
 
 class CadenceArchivedAlready(FailedPrecondition):
@@ -35,6 +35,10 @@ class LeadNotToBeWorked(FailedPrecondition):
     "Only an open lead that somebody has goes through a cadence."
 
 
+class CadenceForNurturing(FailedPrecondition):
+    "Only a nurtured lead that somebody has goes through a cadence for nurtured leads."
+
+
 @dataclass(frozen=True, kw_only=True)
 class CadenceStep:
     """What is to be done, so long after the step before (or the enrolment), and what it is to bring."""
@@ -54,6 +58,7 @@ class Cadence(Record):
     display_name: str
     archive_time: datetime | None = None
     steps: list[CadenceStep] = field(default_factory=list)
+    for_nurturing: bool = False
 
     def check(self) -> None:
         if not self.steps:
@@ -75,8 +80,10 @@ class Cadence(Record):
         """The lead before its first step. It keeps the steps as they are now."""
         if self.archive_time:
             raise CadenceArchivedAlready(name=self.name)
-        if lead.state not in OPEN or lead.archive_time or not lead.owner:
-            raise LeadNotToBeWorked(lead=lead.name, state=lead.state.name)
+        states = {State.NURTURING} if self.for_nurturing else OPEN
+        if lead.state not in states or lead.archive_time or not lead.owner:
+            kind = CadenceForNurturing if self.for_nurturing else LeadNotToBeWorked
+            raise kind(lead=lead.name, state=lead.state.name)
         return CadenceEnrolment(
             lead=lead.name,
             owner=lead.owner,
@@ -85,6 +92,7 @@ class Cadence(Record):
             cadence=self.name,
             steps=list(self.steps),
             step_time=at,
+            for_nurturing=self.for_nurturing,
         )
 
 
@@ -102,6 +110,7 @@ class StopReason(Enum):
     CLOSED = 5
     REQUESTED = 6
     MERGED = 7
+    WOKEN = 8
 
 
 @dataclass(kw_only=True)
@@ -122,6 +131,7 @@ class CadenceEnrolment(Record):
     due_time: datetime | None = None
     due: bool = False
     stop_reason: str = ""
+    for_nurturing: bool = False
 
     @property
     def active(self) -> bool:
@@ -160,15 +170,19 @@ class CadenceEnrolment(Record):
         self.lead, self.owner, self.team, self.journey_id = lead.name, lead.owner, lead.team, lead.journey_id
 
 
-def why_stop(lead: Lead) -> StopReason | None:
-    """Why a lead as it stands goes through no cadence any more."""
+def why_stop(lead: Lead, for_nurturing: bool = False) -> StopReason | None:
+    """Why a lead as it stands goes through no cadence any more, or through none `for_nurturing`."""
     if lead.state is State.QUALIFIED:
         return StopReason.QUALIFIED
     if lead.state in (State.CONVERTING, State.CONVERTED):
         return StopReason.CONVERTED
     if lead.state is State.DISQUALIFIED:
         return StopReason.DISQUALIFIED
-    return StopReason.CLOSED if lead.state not in OPEN or lead.archive_time else None
+    if lead.archive_time or lead.state not in LIVE:
+        return StopReason.CLOSED
+    if for_nurturing:
+        return None if lead.state is State.NURTURING else StopReason.WOKEN
+    return StopReason.CLOSED if lead.state is State.NURTURING else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from leads.domain.lead import Lead
 TEXTS = {"company": 200, "region": 100, "country": 2, "language": 35}  # field → most characters
 PATTERNS = {"country": re.compile("[A-Z]{2}"), "language": re.compile("[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")}
 PERSON = "person"
+OWN_DATA = "own_data"  # whoever the lead is about, by their link
 SIZE, LABEL = "company_size", "labels."
 MOST_LABELS = 50
 # Addresses anybody may have tell nothing of a company.
@@ -100,11 +101,21 @@ class LeadEnrichment(Record):
             name = one.found.field
             if one.outcome is Outcome.APPLIED:
                 mine[name] = one.found
-            elif name in before and _persons(before[name], one.current):
+            elif name in before and before[name].value != one.current:
                 mine[name] = replace(before[name], source=PERSON, value=one.current, fetch_time=at)
         self.fields = list(mine.values())
         self.state, self.tries, self.due_time, self.error = EnrichmentState.DONE, 0, None, ""
         return LeadEnriched(lead_enrichment=self, event_time=at)
+
+    def said(self, lead: Lead, names: Sequence[str], at: datetime) -> None:
+        """Whoever the lead is about said so, also that there is none: no source writes over it."""
+        theirs = {
+            name: EnrichedField(field=name, value=value_of(lead, name), source=OWN_DATA, fetch_time=at)
+            for name in names
+        }
+        self.fields = list(({one.field: one for one in self.fields} | theirs).values())
+        if self.due_time is None and self.state is EnrichmentState.WAITING:
+            self.state = EnrichmentState.DONE
 
     def claim(self, at: datetime) -> None:
         """Somebody begins to ask; if nothing is heard of them, another one may after the lease."""
@@ -142,7 +153,7 @@ class Enriched:
 
 def _persons(known: EnrichedField | None, current: str) -> bool:
     """Whether a person said what stands there: sources fill in what is empty and what they filled in themselves."""
-    return bool(current) if known is None else known.source == PERSON or known.value != current
+    return bool(current) if known is None else known.source in (PERSON, OWN_DATA) or known.value != current
 
 
 def known(name: str) -> bool:
@@ -155,6 +166,8 @@ def value_of(lead: Lead, name: str) -> str:
     if name.startswith(LABEL):
         return lead.labels.get(name.removeprefix(LABEL), "")
     value = getattr(lead, name)
+    if value is True:
+        return "true"
     return str(value) if value else ""
 
 

@@ -91,6 +91,7 @@ class Lead(CustomerRecord):
     material_link: str = ""
     material: str = ""
     shared_by: str = ""
+    nurture_path: str = ""
 
     def normalise(self) -> None:
         """What can be compared is stored in one spelling; what people typed as a phone number is kept beside."""
@@ -187,14 +188,21 @@ class Lead(CustomerRecord):
         return LeadReopened(lead=self, previous_reason=reason, previous_owner=previous, note=note, event_time=at)
 
     def nurture(
-        self, until: datetime, plan: NurturePlan | None, reason: str, note: str, limit: int, at: datetime
+        self,
+        until: datetime,
+        plan: NurturePlan | None,
+        reason: str,
+        note: str,
+        limit: int,
+        at: datetime,
+        path: str = "",
     ) -> "LeadNurtured":
         """`limit`: how many times it may be, 0 for no limit."""
         self.require(OPEN)
         if limit and self.nurture_count >= limit:
             raise NurturedTooOften(lead=self.name, state=self.state.name, times=self.nurture_count)
         self.state, self.nurture_until, self.nurture_reason = State.NURTURING, until, reason
-        self.nurture_plan = plan.plan if plan else ""
+        self.nurture_plan, self.nurture_path = plan.plan if plan else "", path
         self.nurture_count += 1
         self._worked(at)
         return LeadNurtured(lead=self, note=note, event_time=at)
@@ -262,7 +270,7 @@ class Lead(CustomerRecord):
         return self.owner
 
     def _end_nurture(self) -> None:
-        self.nurture_until, self.nurture_plan, self.nurture_reason = None, "", ""
+        self.nurture_until, self.nurture_plan, self.nurture_path, self.nurture_reason = None, "", "", ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ class NotificationKind(Enum):
     RESPONSE_DUE = 2
     SLA_BREACHED = 3
     CADENCE_STEP_DUE = 4
+    OWN_DATA_UPDATED = 5
 
 
 class NotificationState(Enum):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from chassis.errors import FailedPrecondition, InvalidArgument
 from chassis.values import Record
 
-from leads.domain.assignment.policy import account_key
+from leads.domain.account_key import account_key
 from leads.domain.capture import Capture, Kind
 from leads.domain.duplicate import DuplicateVerdict, Evidence
 from leads.domain.enrichment import found_at

@@ -34,7 +34,8 @@ STANDING = ("state", "owner", "team", "assign_time")
 # Made of others, or of the lead that goes on alone. Every field of a lead stands in one of these; a test sees to it.
 KEPT = (
     *("id", "version", "create_time", "update_time", "journey_id", "archive_time", "close_time", "disqualify_reason"),
-    *("account", "contact", "opportunity", "merged_into", "nurture_until", "nurture_plan", "nurture_reason"),
+    *("account", "contact", "opportunity", "merged_into"),
+    *("nurture_until", "nurture_plan", "nurture_path", "nurture_reason"),
     *("phone_digits", "phone_e164", "wrong_phone", "match_keys", "conversion_undo_until", "undone_conversions"),
     *("material", "shared_by"),
 )

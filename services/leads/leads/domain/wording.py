@@ -19,24 +19,28 @@ LINES = {
         NotificationKind.RESPONSE_DUE: "Get in touch until {due}: {lead}",
         NotificationKind.SLA_BREACHED: "Nobody got in touch in time: {lead} (was due {due})",
         NotificationKind.CADENCE_STEP_DUE: "The next step is to be done: {lead}",
+        NotificationKind.OWN_DATA_UPDATED: "They changed their own data: {lead}",
     },
     "bg": {
         NotificationKind.LEAD_ASSIGNED: "Възложен ви е потенциален клиент: {lead}",
         NotificationKind.RESPONSE_DUE: "Свържете се до {due}: {lead}",
         NotificationKind.SLA_BREACHED: "Никой не се свърза навреме: {lead} (срокът беше {due})",
         NotificationKind.CADENCE_STEP_DUE: "Време е за следващата стъпка: {lead}",
+        NotificationKind.OWN_DATA_UPDATED: "Клиентът промени данните си: {lead}",
     },
     "pt": {
         NotificationKind.LEAD_ASSIGNED: "Foi-lhe atribuído um potencial cliente: {lead}",
         NotificationKind.RESPONSE_DUE: "Entre em contacto até {due}: {lead}",
         NotificationKind.SLA_BREACHED: "Ninguém entrou em contacto a tempo: {lead} (prazo: {due})",
         NotificationKind.CADENCE_STEP_DUE: "Está na hora do próximo passo: {lead}",
+        NotificationKind.OWN_DATA_UPDATED: "O potencial cliente alterou os seus dados: {lead}",
     },
     "zh": {
         NotificationKind.LEAD_ASSIGNED: "您有一条新分配的线索:{lead}",
         NotificationKind.RESPONSE_DUE: "请在 {due} 之前联系:{lead}",
         NotificationKind.SLA_BREACHED: "未能及时联系:{lead}(截止时间 {due})",
         NotificationKind.CADENCE_STEP_DUE: "该进行下一步跟进了:{lead}",
+        NotificationKind.OWN_DATA_UPDATED: "客户自行更新了资料:{lead}",
     },
 }
 DIGESTS = {"en": "News of your leads: {count}", "bg": "Новини за вашите потенциални клиенти: {count}"}

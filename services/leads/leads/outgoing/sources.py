@@ -10,7 +10,7 @@ from string import Formatter
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from leads.domain.enrichment import FREE_MAIL, PERSON, known, pointed
+from leads.domain.enrichment import FREE_MAIL, OWN_DATA, PERSON, known, pointed
 from leads.domain.lead import Lead
 from leads.outgoing.outside import Call, address, ask
 from leads.outgoing.providers import Misconfigured
@@ -78,7 +78,7 @@ def _source(given: Mapping[str, Any]) -> Source:
     texts = isinstance(headers, dict) and all(isinstance(one, str) for one in headers.values())
     if (
         not isinstance(name, str)
-        or name in ("", PERSON)
+        or name in ("", PERSON, OWN_DATA)
         or not isinstance(url, str)
         or not isinstance(fields, dict)
         or not texts

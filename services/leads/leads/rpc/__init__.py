@@ -18,7 +18,9 @@ from crm.leads.v1 import (
     merges_pb2,
     next_leads_pb2,
     notifications_pb2,
+    nurture_pb2,
     operations_pb2,
+    own_data_pb2,
     prospects_pb2,
     quality_pb2,
     responses_pb2,
@@ -50,7 +52,9 @@ from leads.rpc.life import Life
 from leads.rpc.merges import Merges
 from leads.rpc.next_leads import NextLeads
 from leads.rpc.notifications import Notifications
+from leads.rpc.nurture import Nurture
 from leads.rpc.operations import Operations
+from leads.rpc.own_data import OwnDataCalls
 from leads.rpc.prospects import Prospects
 from leads.rpc.quality import Quality
 from leads.rpc.responses import Responses
@@ -109,6 +113,10 @@ class NotificationService(Notifications):
     descriptor = notifications_pb2.DESCRIPTOR.services_by_name["NotificationService"]
 
 
+class NurtureService(Nurture):
+    descriptor = nurture_pb2.DESCRIPTOR.services_by_name["NurtureService"]
+
+
 class DuplicateService(Duplicates):
     descriptor = duplicates_pb2.DESCRIPTOR.services_by_name["DuplicateService"]
 
@@ -131,6 +139,10 @@ class WatchService(Watch):
 
 class MergeService(Merges):
     descriptor = merges_pb2.DESCRIPTOR.services_by_name["MergeService"]
+
+
+class OwnDataService(OwnDataCalls):
+    descriptor = own_data_pb2.DESCRIPTOR.services_by_name["OwnDataService"]
 
 
 class ScoringModelService(Models):
@@ -176,6 +188,7 @@ SERVICES: tuple[type, ...] = (
     DuplicateService,
     MergeService,
     NotificationService,
+    NurtureService,
     LeadOperationService,
     ScoreService,
     DeliveryService,
@@ -183,6 +196,7 @@ SERVICES: tuple[type, ...] = (
     LeadImportService,
     LeadImportMappingService,
     EnrichmentService,
+    OwnDataService,
     ScoringModelService,
     LeadQualityService,
     LeadBulkEditService,

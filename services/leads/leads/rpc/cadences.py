@@ -13,7 +13,6 @@ from leads.domain.cadence import (
     CadenceEnrolment,
     CadenceUpdated,
     InCadenceAlready,
-    LeadEnrolled,
     StopReason,
 )
 from leads.domain.contact_limits import ContactSettings, ContactSettingsUpdated
@@ -59,10 +58,7 @@ class Cadences:
             raise InvalidFields(("cadence", f"there is no cadence {request.cadence}"))
         if found := await cadencing.active(lead.name, work):
             raise InCadenceAlready(lead=lead.name, enrolment=found.name)
-        enrolment = work.add(cadence.enrol(lead, work.now))
-        await cadencing.plan(enrolment, work)
-        work.emit(LeadEnrolled(cadence_enrolment=enrolment, event_time=work.now))
-        return enrolment
+        return await cadencing.enrol(cadence, lead, work)
 
     async def GetCadenceEnrolment(
         self, request: cadences_pb2.GetCadenceEnrolmentRequest, work: Work

@@ -11,6 +11,7 @@ from leads.domain.call_list import CallList, CallListCreated, CallListUpdated, D
 from leads.domain.call_list_entry import Call, CallListEntry
 from leads.domain.lead import Lead
 from leads.domain.operation import LeadOperation
+from leads.selecting import selected
 
 MOST_COUNTED = 100_000  # of more the total is not known
 
@@ -61,7 +62,7 @@ class CallLists:
         total = len(request.leads)
         if not request.leads:  # what is wrong with the filter is told now
             try:
-                asked, among = await calling.selected(request.filter, request.segment, work)
+                asked, among = await selected(request.filter, request.segment, work)
             except RecordNotFound as missing:
                 raise InvalidFields(("segment", f"there is no segment {request.segment}")) from missing
             counted = await lists.count(work, Lead, asked, MOST_COUNTED + 1, among)

@@ -4,7 +4,7 @@ from chassis.convert import moment
 from chassis.work import Work
 from crm.leads.v1 import leads_pb2
 
-from leads import conversion
+from leads import conversion, nurturing
 from leads.configuration import settings_of
 from leads.domain.interaction import Interaction, InteractionKind
 from leads.domain.lead import Lead
@@ -46,12 +46,11 @@ class Life:
         return lead
 
     async def NurtureLead(self, request: leads_pb2.NurtureLeadRequest, work: Work) -> Lead:
-        settings = await settings_of(work)
-        plan = settings.plan(request.plan)
+        work.retry_conflicts = True  # it may be taken into a cadence at the same time: look again
         asked = moment(request.nurture_until, "nurture_until") if request.HasField("nurture_until") else None
-        until = settings.nurture_until(asked, plan, work.now)
         lead = await work.get(Lead, request.name, request.etag)
-        work.emit(lead.nurture(until, plan, request.reason, request.note, settings.nurture_limit, at=work.now))
+        said = {name: getattr(request, name) for name in ("plan", "path", "reason", "note")}
+        await nurturing.nurture(lead, work, asked=asked, **said)
         return lead
 
     async def WakeLead(self, request: leads_pb2.WakeLeadRequest, work: Work) -> Lead:

@@ -1,7 +1,5 @@
 """Calls about segments of leads."""
 
-from typing import Any
-
 from chassis.convert import from_message
 from chassis.errors import InvalidFields
 from chassis.values import slug
@@ -9,9 +7,10 @@ from chassis.work import Page, Work
 from crm.leads.v1 import leads_pb2, segments_pb2
 
 from chassis import lists
-from leads import feedback_tables, ranking
+from leads import ranking
 from leads.domain.lead import Lead
 from leads.domain.segment import LeadSegment, LeadSegmentCreated, LeadSegmentUpdated
+from leads.selecting import of_segment
 
 MOST_COUNTED = 100_000
 
@@ -52,7 +51,8 @@ class Segments:
         self, request: segments_pb2.GetLeadSegmentSizeRequest, work: Work
     ) -> segments_pb2.LeadSegmentSize:
         segment = await work.get(LeadSegment, request.name)
-        counted = await lists.count(work, Lead, _asked(segment), MOST_COUNTED + 1, among_of(segment))
+        asked, among = of_segment(segment)
+        counted = await lists.count(work, Lead, asked, MOST_COUNTED + 1, among)
         return segments_pb2.LeadSegmentSize(leads=min(counted, MOST_COUNTED), more=counted > MOST_COUNTED)
 
     async def ListSegmentLeads(
@@ -60,17 +60,8 @@ class Segments:
     ) -> Page[Lead] | leads_pb2.ListLeadsResponse:
         segment = await work.get(LeadSegment, request.parent)
         shown = {item: getattr(request, item) for item in ("page_size", "page_token", "view", "order_by")}
-        return await ranking.listed(_asked(segment, **shown), work, among_of(segment))
-
-
-def _asked(segment: LeadSegment, **shown: Any) -> leads_pb2.ListLeadsRequest:
-    """What ListLeads would be asked."""
-    return leads_pb2.ListLeadsRequest(filter=segment.filter, **shown)
-
-
-def among_of(segment: LeadSegment) -> lists.Among | None:
-    """Those who gave the feedback that it asks for; None if it asks for none."""
-    return feedback_tables.gave(segment.feedback) if segment.feedback else None
+        asked, among = of_segment(segment, **shown)
+        return await ranking.listed(asked, work, among)
 
 
 async def _check(segment: LeadSegment, work: Work) -> None:
@@ -80,6 +71,7 @@ async def _check(segment: LeadSegment, work: Work) -> None:
             raise InvalidFields(("filter", "is empty, and no feedback is asked for"))
         if segment.feedback:
             segment.feedback.check()
-        await lists.select(work, Lead, _asked(segment), "", 1, among_of(segment))
+        asked, among = of_segment(segment)
+        await lists.select(work, Lead, asked, "", 1, among)
     except InvalidFields as wrong:
         raise InvalidFields(*((f"lead_segment.{path}", said) for path, said in wrong.violations)) from wrong

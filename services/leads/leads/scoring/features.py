@@ -155,14 +155,15 @@ def infer(records: Sequence[Mapping[str, Any]], leave_out: Iterable[str] = ()) -
 def kind_of(values: Sequence[Any]) -> tuple[Kind | None, str]:
     """What kind of field has these values; none, and why, if they cannot help."""
     words = texts(values)
-    filled = [value for value, word in zip(values, words, strict=True) if word]
     different = Counter(words)
     if len(different) < 2:
         return None, "is the same in every lead"
-    if sum(civil(value) is not None for value in filled) >= ALIKE * len(filled):
+    # Most values come again: each is read once. What is equal, as 1 and true are, need not be read as the same.
+    filled = Counter((type(value), value) for value, word in zip(values, words, strict=True) if word)
+    if sum(times for (_, value), times in filled.items() if civil(value)) >= ALIKE * filled.total():
         return Kind.DATE, ""
-    numbers = [read for read in map(number, filled) if read is not None]
-    if len(numbers) >= ALIKE * len(filled) and len(set(numbers)) > 2:
+    numbers = {key: read for key in filled if (read := number(key[1])) is not None}
+    if sum(map(filled.__getitem__, numbers)) >= ALIKE * filled.total() and len(set(numbers.values())) > 2:
         return Kind.NUMBER, ""
     if len(different) <= MOST_VALUES:
         return Kind.CATEGORY, ""

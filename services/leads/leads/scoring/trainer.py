@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def report(asked: Asked, leads: list[Closed]) -> Report:
-    from leads.scoring.training import TooFew, train
+    from leads.scoring.training import MANY, TooFew, train
 
     known = {name for lead in leads for name in lead.record}
     leave_out = [name for name in known if any(_covers(one, name) for one in asked.leave_out)]
@@ -57,7 +57,9 @@ def report(asked: Asked, leads: list[Closed]) -> Report:
     if leads:
         say(Said(progress=0.7, step="testing on the latest leads"))
         try:
-            past = backtest(leads, cut_at(leads, asked.backtest_share or SHARE), leave_out=leave_out)
+            # Which learners, and how blended, is chosen again only where that is quick: it is three numbers.
+            blend = trained.blend if len(leads) > MANY else None
+            past = backtest(leads, cut_at(leads, asked.backtest_share or SHARE), leave_out=leave_out, blend=blend)
         except (TooFew, NothingToTest):
             past = None
     return Report(

@@ -23,8 +23,10 @@ FEWEST = 60  # leads
 FEWEST_OF_A_KIND = 15  # won, and lost
 FOLDS = 5
 MOST_COMPARED = 12_000  # leads by which the learners are compared; more would say the same
-MANY = 40_000  # leads, of which one half teaches nearly as much as all, and the other half is enough to calibrate by
-FOLDS_OF_SOME = 3  # from MOST_COMPARED up to MANY
+FOLDS_OF_SOME = 3  # where there are more leads than MOST_COMPARED
+MANY = 30_000  # leads, of which one half teaches nearly as much as all, and the other half is enough to calibrate by
+MOST_OUT_OF_FOLD = 30_000  # leads from which is learned to score that other half
+MOST_PROFILED = 20_000  # leads by which it is kept how fields were filled
 SEED = 20
 LEARNERS: dict[str, Additive | Boosted] = {
     "logistic regression, strong penalty": Additive(0.2),
@@ -50,6 +52,7 @@ class Trained:
     """A model and what is known of it. `metrics` are out of fold: each lead scored by a model that did not see it."""
 
     model: Model
+    blend: "Blend"
     chosen: str
     calibrated: str
     losses: dict[str, float]  # learner → log loss out of fold
@@ -64,10 +67,12 @@ def train(
     teams: Sequence[str] = (),
     *,
     leave_out: Iterable[str] = (),
+    blend: "Blend | None" = None,
     seed: int = SEED,
     progress: Progress = lambda done, what: None,
 ) -> Trained:
-    """Learns from closed leads: what each was known to be at its first contact, and whether it was won (1 or 0).
+    """Learns from closed leads: what each was known to be at its first contact, and whether it was won (1 or 0). With
+    a `blend`, the learners are not compared.
 
     TooFew if there are less than FEWEST of them, or FEWEST_OF_A_KIND of a kind; NothingKnown if no field may be learned
     from. What leaks is left out and named.
@@ -88,7 +93,7 @@ def train(
         )
     progress(0.05, "reading")
     learning = _Learning(records, fields, outcome, seed, progress)
-    name, chosen, losses = learning.choose()
+    name, chosen, losses = ("as given", blend, {}) if blend else learning.choose()
     rows, out_of_fold = learning.out_of_fold(chosen)
     judged = outcome[rows]
     calibrated, curve = calibration.choose(out_of_fold, judged, seed)
@@ -97,7 +102,7 @@ def train(
     progress(0.85, "learning from all leads")
     model = learning.whole(chosen, curve, shifts)
     said = [chance(bounded(x)) for x in odds.tolist()]
-    return Trained(model, name, calibrated, losses, measure(said, judged.tolist()), left_out, leaks)
+    return Trained(model, chosen, name, calibrated, losses, measure(said, judged.tolist()), left_out, leaks)
 
 
 class _Learning:
@@ -120,7 +125,7 @@ class _Learning:
         rows, won = self._sample, self._won[self._sample]
         for number, name in enumerate(LEARNERS):
             self._progress(0.1 + 0.4 * number / len(LEARNERS), f"comparing: {name}")
-            self._compared[name] = self._scores(Blend.of(name), rows, FOLDS)
+            self._compared[name] = self._scores(Blend.of(name), rows)
         losses = {name: float(surprise(odds, won).mean()) for name, odds in self._compared.items()}
         best = [min(names, key=losses.__getitem__) for names in KINDS]
         stacked = Blend.stacked({name: self._compared[name] for name in best}, won)
@@ -132,15 +137,15 @@ class _Learning:
     def out_of_fold(self, chosen: "Blend") -> tuple[np.ndarray, np.ndarray]:
         """Raw log-odds of leads by models that did not see them, and which leads: all, of MANY one half."""
         everybody = np.arange(len(self._won))
-        if len(self._won) <= MOST_COMPARED:
+        if len(self._won) <= MOST_COMPARED and self._compared:
             scores = np.empty(len(self._won))
             scores[self._sample] = chosen.of_scores(self._compared)
             return everybody, scores
         self._progress(0.5, "scoring out of fold")
         if len(self._won) <= MANY:
-            return everybody, self._scores(chosen, everybody, FOLDS_OF_SOME)
-        half = len(self._won) // 2  # their order is drawn by what they say: each half is like the whole
-        columns, learned = self._fit(chosen, everybody[:half])
+            return everybody, self._scores(chosen, everybody)
+        half = len(self._won) // 2  # their order is drawn by what they say: each part is like the whole
+        columns, learned = self._fit(chosen, everybody[: min(half, MOST_OUT_OF_FOLD)])
         return everybody[half:], learned.odds(self._table.matrix(columns, everybody[half:]))
 
     def whole(self, chosen: "Blend", curve: Curve, teams: dict[str, TeamShift]) -> Model:
@@ -149,11 +154,12 @@ class _Learning:
         return Model(self._fields, columns, learned.shift, learned.curves, learned.trees, curve, teams, profile)
 
     def _values(self, name: str) -> list[Any]:
-        return [record.get(name) for record in self._records]
+        return [record.get(name) for record in self._records[:MOST_PROFILED]]
 
-    def _scores(self, blended: "Blend", rows: np.ndarray, folds: int) -> np.ndarray:
+    def _scores(self, blended: "Blend", rows: np.ndarray) -> np.ndarray:
         from sklearn.model_selection import StratifiedKFold
 
+        folds = FOLDS if len(self._won) <= MOST_COMPARED else FOLDS_OF_SOME
         scores = np.empty(len(rows))
         split = StratifiedKFold(folds, shuffle=True, random_state=self._seed)
         for there, here in split.split(rows, self._won[rows]):

@@ -11,10 +11,6 @@ from chassis.custom_values import NUMBERS as NUMBER_TYPES
 from chassis.errors import FailedPrecondition, InvalidFields
 from chassis.values import Record
 
-from leads.matching.rules import Comparator
-from leads.matching.text import is_han
-from leads.matching.values import prepare
-
 FALLBACK = "fallback"
 
 
@@ -62,15 +58,6 @@ class Strategy(Enum):
 
 # A lead says itself to whom such a rule gives it: by which of its facts.
 OF_THE_LEAD = {Strategy.ACCOUNT_OWNER: "account_owner", Strategy.MATERIAL_SHARER: "shared_by"}
-
-
-def account_key(company: str) -> str:
-    """A company's name as it is compared with those of accounts: without legal form, case and spaces, in Latin letters
-    except for Han, of which many signs share a sound."""
-    value = prepare(Comparator.COMPANY, company)
-    if value is None:
-        return ""
-    return "".join(value.original.split()) if is_han(value.original) else value.key
 
 
 @dataclass(frozen=True, kw_only=True)
