@@ -43,12 +43,13 @@ class MailServer:
 
 
 class JsonServer:
-    """Takes JSON and answers JSON. `answers` are (status, headers, body) for the next requests, then it says ok.
+    """Takes JSON and answers JSON. `answers` are (status, headers, body) for the next requests, then it says `usual`.
     `asked` are (method, path, headers, body)."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, dict[str, str], Any]] = []
         self.answers: list[tuple[int, dict[str, str], bytes]] = []
+        self.usual = b'{"status": "ok"}'
         outside = self
 
         class Serve(BaseHTTPRequestHandler):
@@ -56,7 +57,7 @@ class JsonServer:
                 content = self.rfile.read(int(self.headers.get("content-length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 outside.asked.append((self.command, self.path, headers, json.loads(content) if content else None))
-                usual = 200, {}, b'{"status": "ok"}'
+                usual = 200, {}, outside.usual
                 status, more, body = outside.answers.pop(0) if outside.answers else usual
                 self.send_response(status)
                 for name, value in more.items():

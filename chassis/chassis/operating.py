@@ -21,12 +21,22 @@ POLL_SECONDS = 0.2
 PART_SECONDS = 20.0  # one that hangs would keep its transaction open for ever
 FORGET_SECONDS = 60.0
 MOST_ATTEMPTS = 12  # at one part: about ten minutes
+ASK_SECONDS = 30  # longer than a part may take: whoever asks and dies is followed by another one
+RACES = 5  # an answer is not asked for again because somebody else changed a record meanwhile
 
 # The one that has waited longest: who began another takes turns with it. Locked: one part at a time, by one replica.
 CLAIM = (
     "SELECT id::text AS id FROM operation WHERE state = 'RUNNING' AND due_time <= now() AND kind = any($1::text[])"
     " ORDER BY due_time, id LIMIT 1 FOR UPDATE SKIP LOCKED"
 )
+LEASE = (
+    f"UPDATE operation SET due_time = now() + make_interval(secs => {ASK_SECONDS}), version = version + 1"
+    f" WHERE id = (SELECT claimed.id::uuid FROM ({CLAIM}) claimed) RETURNING id::text AS id, version, kind"
+)
+LEASED = (
+    "SELECT id::text AS id FROM operation WHERE id = $1::uuid AND version = $2::bigint AND state = 'RUNNING' FOR UPDATE"
+)
+WHOSE = "SELECT kind, caller, owner FROM operation WHERE id = $1::uuid"
 LOCK = "SELECT 1 FROM operation WHERE id = $1::uuid FOR UPDATE"
 POSTPONE = (
     "UPDATE operation SET attempts = attempts + 1, version = version + 1,"
@@ -44,10 +54,11 @@ class PartFailed(CrmError):
 
 
 class Operating:
-    """Runs the operations of one service."""
+    """Runs operations of one service: those of tasks that ask outside, or those of tasks that do not."""
 
     def __init__(self, context: Context, tasks: Sequence[Task]) -> None:
         self._context, self._tasks = context, {task.kind: task for task in tasks}
+        self._asks = any(task.ask for task in tasks)
         self._stopping = asyncio.Event()
         kinds: list[type[Record]] = [kind for kind in context.mappers if issubclass(kind, Operation)]
         self._kind: Any = kinds[0] if kinds else None
@@ -83,7 +94,10 @@ class Operating:
         claimed: list[asyncpg.Record] = []
         try:
             async with asyncio.timeout(PART_SECONDS):
-                await self._part(claimed)
+                if self._asks:
+                    await self._ask(claimed)
+                else:
+                    await self._part(claimed, CLAIM, [list(self._tasks)])
         except LostRace:
             pass  # somebody changed one of the records: again, at once
         except CrmError as refused:
@@ -93,10 +107,29 @@ class Operating:
             await self._postpone(claimed)
         return bool(claimed)
 
-    async def _part(self, claimed: list[asyncpg.Record]) -> None:
+    async def _ask(self, claimed: list[asyncpg.Record]) -> None:
+        """Asks outside what the next part needs, then does that with the answer."""
+        claimed += await self._context.database.fetch(LEASE, [list(self._tasks)])
+        if not claimed:
+            return
+        key, version, ask = claimed[0]["id"], claimed[0]["version"], self._tasks[claimed[0]["kind"]].ask
+        assert ask is not None
+        with telemetry.span("operation asks"):
+            work = await self._work(key)
+            operation = await work.find_one(self._kind, id=key)
+            assert operation is not None
+            answer = None if operation.cancel_time else await ask(operation, work)
+        for attempt in range(RACES):
+            try:
+                return await self._part([], LEASED, [key, version], answer)
+            except LostRace:
+                if attempt == RACES - 1:
+                    raise
+
+    async def _part(self, claimed: list[asyncpg.Record], claim: str, arguments: list[Any], *answer: Any) -> None:
         context = self._context
         async with context.database.transaction() as connection:
-            claimed += await connection.fetch(CLAIM, list(self._tasks))
+            claimed += await connection.fetch(claim, *arguments)
             if not claimed:
                 return
             with telemetry.span("operation"):
@@ -105,7 +138,7 @@ class Operating:
                 assert operation is not None
                 if operation.cancel_time:
                     work.emit(operation.end(State.CANCELLED, work.now))
-                elif not await self._tasks[operation.kind].part(operation, work):
+                elif not await self._tasks[operation.kind].part(operation, work, *answer):
                     work.emit(operation.end(State.SUCCEEDED, work.now))
                 else:
                     operation.due_time = work.now
@@ -115,9 +148,9 @@ class Operating:
         if work.tells:
             context.told()
 
-    async def _work(self, id: str, connection: asyncpg.Connection) -> Work:
+    async def _work(self, id: str, connection: asyncpg.Connection | None = None) -> Work:
         """A unit of work with the rights that whoever began the operation has now; NotPermitted, CallerUnknown."""
-        row = await connection.fetchrow("SELECT kind, caller, owner FROM operation WHERE id = $1::uuid", id)
+        row = (await self._context.database.fetch(WHOSE, [id], connection))[0]
         caller = await self._context.members.again(row["caller"] or row["owner"], row["owner"])
         task = self._tasks[row["kind"]]
         return Work(
@@ -130,16 +163,16 @@ class Operating:
 
     async def _refused(self, claimed: list[asyncpg.Record], error: CrmError) -> None:
         if error.code in PASSING:
-            await self._postpone(claimed)
+            await self._postpone(claimed, error)
         else:
             await self._give_up(claimed, error)
 
-    async def _postpone(self, claimed: list[asyncpg.Record]) -> None:
+    async def _postpone(self, claimed: list[asyncpg.Record], error: CrmError | None = None) -> None:
         if not claimed:
             return
         rows = await self._context.database.fetch(POSTPONE, [claimed[0]["id"]])
         if rows and rows[0]["attempts"] >= MOST_ATTEMPTS:
-            await self._give_up(claimed, PartFailed())
+            await self._give_up(claimed, error or PartFailed())
 
     async def _give_up(self, claimed: list[asyncpg.Record], error: CrmError) -> None:
         """In a transaction of its own: nothing of the part that failed stays."""

@@ -61,11 +61,15 @@ O = TypeVar("O", bound=Operation)  # noqa: E741
 class Task:
     """A kind of operation. `async part(operation, work)` does the next part, at most about a second of work, in the
     transaction that notes its progress, and says whether more is to come. `permission` is what whoever began it needs
-    for each part. An error is the operation's end, unless trying again may help."""
+    for each part. An error is the operation's end, unless trying again may help.
+
+    What a part needs from outside is asked before, by `async ask(operation, work)`, while no transaction is open and no
+    other operation waits: `part` is called with the answer besides."""
 
     kind: str
     permission: str
-    part: Callable[[Any, Work], Awaitable[bool]]
+    part: Callable[..., Awaitable[bool]]
+    ask: Callable[[Any, Work], Awaitable[Any]] | None = None
 
 
 async def begin(kind: type[O], task: Task, request: Mapping[str, Any], work: Work, *, total: int = 0) -> O:

@@ -122,7 +122,8 @@ class Process:
         self._inbox = Inbox(self.context, [*copies.REACTIONS, *service.reactions])
         self._sagas = Sagas(self.context, list(service.sagas), self._neighbours)
         self._timers = Timers(self.context, service.timers)
-        self._operating = Operating(self.context, service.tasks)
+        self._operating = Operating(self.context, [task for task in service.tasks if not task.ask])
+        self._asking = Operating(self.context, [task for task in service.tasks if task.ask])  # nobody waits for it
         servicers = [
             *service.rpcs,
             EventLogService(self._inbox),
@@ -217,6 +218,7 @@ class Process:
             self._sagas.run(),
             self._timers.run(),
             self._operating.run(),
+            self._asking.run(),
             self._clean(),
             self._mirror_readiness(),
             self.context.audit.run(),
@@ -333,6 +335,7 @@ class Process:
             consumer.stop()
         self._timers.stop()
         self._operating.stop()
+        self._asking.stop()
         self.context.feed.close()
         await self._server.stop(DRAIN_SECONDS)
         await self._sagas.stop()

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import asyncpg
 import pytest
-from chassis.errors import Aborted, FailedPrecondition
+from chassis.errors import Aborted, FailedPrecondition, Unavailable
 from chassis.identity import Caller
-from chassis.operating import MOST_ATTEMPTS, Operating
+from chassis.operating import LEASE, MOST_ATTEMPTS, Operating
 from chassis.operation import MOST_PROBLEMS, State
 from chassis.operations import FORGET_RESULTS, Task
 from chassis.work import Work
+from chassis.writing import LostRace
 from harness import definition
 from leads.domain.operation import LeadOperation
 
@@ -169,3 +170,100 @@ async def test_an_erasure_takes_results_and_ends_what_is_being_made(leads, count
 async def test_a_service_without_tasks_has_nothing_to_do(starting):
     running = await starting(defined=replace(definition("leads"), tasks=[]))
     assert running.process._operating._tasks == {}
+
+
+# ---- operations that ask outside
+
+
+class Asking(Counting):
+    """Each part is given what was asked for it. `answers` are raised if they are errors; `races` answers are heard
+    while somebody else changes what the part writes."""
+
+    def __init__(self):
+        super().__init__()
+        self.answers, self.asked, self.heard, self.races = [], 0, [], 0
+        self.task = Task("asking", "leads.read", self.digest, self.ask)
+
+    async def ask(self, operation, work: Work):
+        assert work.connection is None  # no transaction is open
+        self.asked += 1
+        answer = self.answers.pop(0) if self.answers else f"answer {operation.done_items}"
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def digest(self, operation, work: Work, answer):
+        if self.races:
+            self.races -= 1
+            raise LostRace()
+        self.heard.append(answer)
+        return await self.part(operation, work)
+
+
+@pytest.fixture
+def asking(leads):
+    found = Asking()
+    found.operating = Operating(leads.process.context, [found.task])
+    return found
+
+
+async def test_each_part_is_given_what_was_asked_for_it(leads, asking):
+    key = await begin(leads, asking.task)
+    while await asking.operating.do_next():
+        pass
+    assert (await stored(leads, key)).state is State.SUCCEEDED
+    assert asking.heard == [f"answer {number}" for number in range(5)]
+
+
+async def test_nothing_is_asked_twice_because_somebody_else_was_faster(leads, asking):
+    key = await begin(leads, asking.task)
+    asking.races = 3
+    await asking.operating.do_next()
+    assert ((await stored(leads, key)).done_items, asking.asked) == (1, 1)
+
+
+async def test_who_is_away_is_asked_again_and_the_end_says_why(leads, asking):
+    key = await begin(leads, asking.task)
+    asking.answers = [Unavailable()] * MOST_ATTEMPTS
+    await asking.operating.do_next()
+    waiting = await stored(leads, key)
+    assert (waiting.state, waiting.attempts) == (State.RUNNING, 1)
+    assert not await asking.operating.do_next()
+    for _ in range(MOST_ATTEMPTS):
+        await due(leads)
+        await asking.operating.do_next()
+    ended = await stored(leads, key)
+    assert (ended.state, ended.error_reason, asking.asked) == (State.FAILED, "UNAVAILABLE", MOST_ATTEMPTS)
+
+
+async def test_who_dies_while_asking_is_followed_by_another_once_the_lease_is_over(leads, asking):
+    key = await begin(leads, asking.task)
+    await leads.process.context.database.fetch(LEASE, [["asking"]])  # and nothing more is heard of it
+    assert not await asking.operating.do_next()
+    await due(leads)
+    while await asking.operating.do_next():
+        pass
+    assert (await stored(leads, key)).state is State.SUCCEEDED
+    assert await counted(leads) == [0, 1, 2, 3, 4]
+
+
+async def test_an_answer_that_comes_after_the_lease_is_not_used(leads, asking):
+    key = await begin(leads, asking.task)
+    ask = asking.ask
+
+    async def late(operation, work):
+        await due(leads)
+        await leads.rows("UPDATE operation SET version = version + 1")
+        return await ask(operation, work)
+
+    operating = Operating(leads.process.context, [Task("asking", "leads.read", asking.digest, late)])
+    await operating.do_next()
+    assert ((await stored(leads, key)).done_items, asking.heard) == (0, [])
+
+
+async def test_what_is_cancelled_asks_nobody_more(leads, asking):
+    key = await begin(leads, asking.task)
+    await asking.operating.do_next()
+    await leads.rows("UPDATE operation SET cancel_time = now()")
+    await asking.operating.do_next()
+    assert ((await stored(leads, key)).state, asking.asked) == (State.CANCELLED, 1)

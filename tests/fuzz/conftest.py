@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from outgoing_servers import JsonServer
 from whole_suite import start
 
 from fuzz.world import World
@@ -10,13 +11,18 @@ from fuzz.world import World
 
 @pytest.fixture(scope="package")
 def suite(tmp_path_factory):
+    knows = JsonServer()
+    knows.usual = json.dumps({"found": [{"name": "Роза ООД"}]}).encode()
     # Nobody here has an address: what would be sent fails at once, and can be tried again.
     outside = {"SMTP_URL": "smtp://127.0.0.1:9", "MAIL_FROM": "crm@rosa.example"}
     sources = [{"source": "none", "url": "http://127.0.0.1:9/{company}", "fields": {"region": "/region"}}]
     outside["ENRICHMENT_SOURCES"] = json.dumps(sources)
+    sources = [{"source": "none", "url": knows.url + "/{countries}", "items": "/found", "fields": {"company": "/name"}}]
+    outside["PROSPECT_SOURCES"] = json.dumps(sources)
     running = start(tmp_path_factory.mktemp("fuzz") / "data", **outside)
     yield running
     running.stop()
+    knows.close()
 
 
 @pytest.fixture(scope="package")

@@ -353,6 +353,16 @@ class World:
         """Of a lead whose source was asked in vain."""
         return self.after(self.lead(), "enrich").replace("leads/", "leadEnrichments/")
 
+    def prospect_search(self) -> str:
+        return self.made("prospectSearches", displayName=fresh(), source="none", criteria={"countries": ["BG"]})
+
+    def prospect(self) -> str:
+        """What a search of its own found."""
+        search = self.prospect_search()
+        self.ended(self._client.post(f"/v1/{search}:run", {})["name"])
+        found = self._client.get("/v1/prospects", filter=f'prospect_search = "{search}"')["prospects"]
+        return str(found[0]["name"])
+
     def interaction(self) -> str:
         return str(self._client.post(f"/v1/{self.lead()}:logInteraction", {"kind": "VISIT"})["name"])
 
@@ -389,6 +399,7 @@ IN_PATH: dict[str, Callable[[World], str]] = {
     "leadEnrichments": World.enrichment, "leadBulkEdits": World.bulk_edit,
     "notificationDeliveries": World.delivery, "notificationPreferences": World.preferences,
     "leadImportMappings": World.import_mapping,
+    "prospectSearches": World.prospect_search, "prospects": World.prospect,
     "leadSegments": World.segment, "cadences": World.cadence, "cadenceEnrolments": World.enrolment,
     "customFields": World.custom_field, "callLists": World.call_list, "callListEntries": World.call_entry,
     "materials": World.material, "materialLinks": World.material_link,
@@ -408,6 +419,7 @@ STATES: dict[str, Callable[[World], str]] = {
     "RestoreOpportunity": lambda w: w.after(w.deal(), "archive"),
     "ReactivateUser": lambda w: w.after(w.user(), "deactivate"),
     "RestoreLeadImportMapping": lambda w: w.after(w.import_mapping(), "archive"),
+    "RestoreProspectSearch": lambda w: w.after(w.prospect_search(), "archive"),
     "RestoreLeadSegment": lambda w: w.after(w.segment(), "archive"),
     "RestoreMaterial": lambda w: w.after(w.material(), "archive"),
     "RestoreCadence": lambda w: w.after(w.cadence(), "archive"),
@@ -469,6 +481,9 @@ BODIES: dict[str, Callable[[World], dict[str, Any]]] = {
     "ImportLeadRows": lambda w: {"mapping": w.import_mapping(), "rows": [{"cells": {"姓名": fresh()}}]},
     "CreateLeadBulkEdit": lambda w: {"leads": [w.lead()], "lead": {"note": fresh()}},
     "StartLeadBulkEdit": lambda w: {"etag": w.seen_etag},
+    "CreateProspectSearch": lambda w: {"displayName": fresh(), "source": "none", "criteria": {"countries": ["BG"]}},
+    "AcceptProspects": lambda w: {"names": [w.prospect()]},
+    "DismissProspects": lambda w: {"names": [w.prospect()]},
     "CreateLeadSegment": lambda w: {"displayName": fresh(), "filter": "state = NEW"},
     "CreateCadence": lambda w: {"displayName": fresh(), "steps": [{"kind": "CALL"}]},
     "EnrolLead": lambda w: {"cadence": w.cadence()},

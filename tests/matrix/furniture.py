@@ -27,6 +27,8 @@ from leads.domain.merge import LeadMerge
 from leads.domain.notification import Notification, NotificationKind
 from leads.domain.operation import LeadOperation
 from leads.domain.own_data import OwnDataLink, hash_of
+from leads.domain.prospect import Prospect
+from leads.domain.prospect_search import ProspectCriteria, ProspectSearch
 from leads.domain.response import LeadResponse
 from leads.domain.scoring_model import ModelState, ScoringModel
 from leads.domain.segment import LeadSegment
@@ -35,6 +37,7 @@ from leads.score_tables import KEEP_ARTEFACT
 from leads.scoring.model import Curve, Model
 from marketing.material import MaterialLink
 from recipes import (
+    BULGARIA,
     CADENCE,
     CALL_LIST,
     CHALLENGER,
@@ -167,6 +170,13 @@ async def _leads(stage: Any) -> None:
     stage.templates["own data link"] = ("leads", link)
     theirs = replace(link, id=OWN_LEAD.split("/")[1], lead=OWN_LEAD, token_hash=hash_of(OWN_TOKEN))
     await stage.store([("lead", replace(stage.templates["lead"][1], id=theirs.id)), ("own data link", theirs)])
+    criteria = ProspectCriteria(**BULGARIA)
+    for archived in (None, begun):
+        search = ProspectSearch(display_name="P", source="none", criteria=criteria, archive_time=archived, **known)
+        stage.templates["archived prospect search" if archived else "prospect search"] = ("leads", search)
+    found = {"source": "none", "key": "any", "fetch_time": begun, "expire_time": tomorrow}
+    prospect = Prospect(prospect_search="prospectSearches/any", company="Роза", **found, **known)
+    stage.templates["prospect"] = ("leads", prospect)
     stage.templates["notification delivery"] = ("leads", delivery)
     steps = [CadenceStep(kind=InteractionKind.CALL)]
     for archived in (None, begun):

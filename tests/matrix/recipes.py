@@ -17,6 +17,7 @@ CHAMPION, CHALLENGER = f"scoringModels/{new_id()}", f"scoringModels/{new_id()}"
 DAY = {"year": 2026, "month": 1, "day": 1}
 EURO = {"currency_code": "EUR", "units": 5}
 ACTIVITY = {"display_name": "Call", "due_time": {"seconds": 1_900_000_000}, "expected_outcome": "A visit"}
+BULGARIA = {"countries": ["BG"]}
 NEW_LEADS = "state = NEW"
 CALL, CADENCE = {"kind": "CALL"}, "cadences/known"
 CALL_LIST = f"callLists/{new_id()}"
@@ -210,6 +211,18 @@ RECIPES: dict[str, Recipe] = {
     "GetOwnDataLink": target("own data link"),
     "GetOwnData": nothing(token=OWN_TOKEN),
     "UpdateOwnData": nothing(token=OWN_TOKEN, own_data={"region": "Faro"}),
+    "ListProspectSources": nothing(),
+    "CreateProspectSearch": named("prospect_search", source="none", criteria=BULGARIA),
+    "GetProspectSearch": target("prospect search"),
+    "ListProspectSearches": nothing(),
+    "UpdateProspectSearch": changed("prospect search", "prospect_search"),
+    "ArchiveProspectSearch": target("prospect search"),
+    "RestoreProspectSearch": target("archived prospect search"),
+    "RunProspectSearch": target("prospect search"),
+    "GetProspect": target("prospect"),
+    "ListProspects": nothing(),
+    "AcceptProspects": nothing(names=[f"prospects/{new_id()}"]),
+    "DismissProspects": nothing(names=[f"prospects/{new_id()}"]),
     "GetNotificationDelivery": target("notification delivery"),
     "ListNotificationDeliveries": nothing(),
     "RetryNotificationDelivery": target("notification delivery"),

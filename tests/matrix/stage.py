@@ -40,6 +40,7 @@ OUTCOMES = {200: "allowed", 302: "allowed", 403: "forbidden", 404: INVISIBLE, 40
 CODES = {"OK": 200, "PERMISSION_DENIED": 403, "NOT_FOUND": 404, "INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 400}
 # Nobody there; and nobody is asked, for the leads here say nothing of their companies.
 SOURCES = '[{"source": "none", "url": "http://127.0.0.1:9/{company}", "fields": {"region": "/region"}}]'
+PROSPECTS = '[{"source": "none", "url": "http://127.0.0.1:9/{countries}", "fields": {"company": "/name"}}]'
 BUSY = (429, 503)  # the gateway asks for patience: on a loaded machine it may
 UNWATCHED = {"read_alarm": 10**9, "read_limit": 10**9, "system_read_alarm": 10**9, "system_read_limit": 10**9}
 
@@ -99,6 +100,8 @@ class Stage:
             given["lead"] = f"leads/{key}"  # one clock of a number, and one cadence, each
         if like.collection == "leadEnrichments":
             given["lead"] = f"leads/{key}"
+        if like.collection == "prospects":
+            given["key"] = key  # a search has the same once
         if like.collection == "materialLinks":
             given["material"] = f"materials/{key}"  # a person has one link to each
         if like.collection == "notificationDeliveries":
@@ -220,7 +223,7 @@ def _camel(name: str) -> str:
 async def open_stage(backend: Backend, issuer: Issuer) -> AsyncIterator[Stage]:
     """Starts everything and puts the base records in place."""
     services: dict[str, Running] = {}
-    os.environ["ENRICHMENT_SOURCES"] = SOURCES
+    os.environ["ENRICHMENT_SOURCES"], os.environ["PROSPECT_SOURCES"] = SOURCES, PROSPECTS
     most_running, operations.MOST_RUNNING = operations.MOST_RUNNING, sys.maxsize  # all cells of a role are one person's
     for name in reversed(SERVICES):  # leads calls sales: its address is read when the first call is made
         services[name] = await start(name, backend, issuer, members(), oidc_token_url=issuer.token_url, **UNWATCHED)
@@ -241,7 +244,8 @@ async def open_stage(backend: Backend, issuer: Issuer) -> AsyncIterator[Stage]:
             await _furnish(stage)
             yield stage
     finally:
-        os.environ.pop("ENRICHMENT_SOURCES")
+        for name in ("ENRICHMENT_SOURCES", "PROSPECT_SOURCES"):
+            os.environ.pop(name)
         operations.MOST_RUNNING = most_running
         gateway.terminate()
         await gateway.wait()

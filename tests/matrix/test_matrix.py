@@ -138,6 +138,8 @@ LISTED = {
     "Notifications": ("notifications", ["notification"]),
     "LeadOperations": ("operations", ["lead operation"]),
     "LeadBulkEdits": ("leadBulkEdits", ["bulk edit", "started bulk edit"]),
+    "ProspectSearches": ("prospectSearches", ["prospect search"]),
+    "Prospects": ("prospects", ["prospect"]),
     "LeadEnrichments": ("leadEnrichments", ["lead enrichment"]),
     "NotificationDeliveries": ("notificationDeliveries", ["notification delivery"]),
     "Accounts": ("accounts", ["account"]),

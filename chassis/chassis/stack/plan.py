@@ -12,7 +12,7 @@ from chassis.stack.ports import HOST, free_ports
 from chassis.stack.secrets_file import Secrets
 
 BOOTSTRAP_ADMIN = "users/admin"
-OUTSIDE = {"leads": ("SMTP_URL", "SMS_GATEWAY", "ENRICHMENT_SOURCES")}
+OUTSIDE = {"leads": ("SMTP_URL", "SMS_GATEWAY", "ENRICHMENT_SOURCES", "PROSPECT_SOURCES")}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from chassis.persons import Person
 from chassis.service import Service, run
 from chassis.work import Work
 
-from leads import bulk_editing, cadencing, delivering, reactions, responding, sharing, tables
+from leads import bulk_editing, cadencing, delivering, prospecting, reactions, responding, sharing, tables
 from leads.chores import CHORES
 from leads.conversion import CONVERSION, UNDO
 from leads.outgoing import providers
@@ -15,8 +15,7 @@ from leads.rpc.operations import TASKS
 
 
 async def _forget(person: Person, work: Work) -> int:
-    forgotten = await delivering.forget(person, work) + await bulk_editing.forget(person, work)
-    return forgotten + await sharing.forget(person, work)
+    return sum([await one.forget(person, work) for one in (delivering, bulk_editing, prospecting, sharing)])
 
 
 SERVICE = Service(

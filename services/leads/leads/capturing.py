@@ -1,5 +1,6 @@
 """Makes leads of captures: what no lead can be made of is kept with the reason."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from crm.leads.v1 import leads_pb2
 from sqlalchemy import text
 
 from leads import importing, tables, waking
-from leads.domain.capture import FIELDS, LONGEST_NOTE, Capture
+from leads.domain.capture import FIELDS, LONGEST_NOTE, Capture, Kind
 from leads.domain.lead import MATERIAL, Lead, LeadCreated, LeadUpdated
 from leads.domain.state import LIVE, WakeCause
 from leads.spelling import tidy
@@ -49,16 +50,30 @@ async def known(capture: Capture, work: Work) -> Capture | None:
 
 async def plan(capture: Capture, work: Work, answers: list[str] | None = None, why_not: str = "") -> Plan:
     """Looks at everything and changes nothing. `answers`: the Message-IDs of e-mails before this one."""
-    if reason := why_not or capture.missing:
-        return Plan(reason=reason)
-    try:
-        lead = _lead(capture, work)
-    except InvalidFields as wrong:
-        return Plan(reason="; ".join(f"{path}: {said}" for path, said in wrong.violations))
-    capture.email, capture.phone, capture.channel = lead.email, lead.phone, lead.channel
-    await _tie(lead, capture, work)
-    existing = await _of_thread(answers or [], work) or await _same_person(lead, work)
-    return Plan(existing=existing) if existing else Plan(lead=lead)
+    drafted = _drafted(capture, work, why_not)
+    if drafted.lead is None:
+        return drafted
+    await _tie(drafted.lead, capture, work)
+    existing = await _of_thread(answers or [], work) or await _same_person(drafted.lead, work)
+    return Plan(existing=existing) if existing else drafted
+
+
+async def plan_many(captures: Sequence[Capture], work: Work) -> list[Plan]:
+    """As `plan`, of captures without thread or material, with one look at who is there. They are carried out in their
+    order: of two of one address the second is added to the lead of the first."""
+    drafts = [_drafted(capture, work) for capture in captures]
+    people = await importing.people_known([draft.lead for draft in drafts if draft.lead], work)
+    ids = sorted({id_of(name) for name, _ in people.values()})
+    leads = {lead.name: lead for lead in await work.find(Lead, id=ids)} if ids else {}
+    known = {key: leads[name] for key, (name, _) in people.items() if _is_live(leads[name])}
+    plans = []
+    for draft in drafts:
+        keys = (draft.lead.email, *importing.numbers(draft.lead)) if draft.lead else ()
+        existing = next((known[key] for key in keys if key in known), None)
+        plans.append(Plan(existing=existing) if existing else draft)
+        if draft.lead and not existing:
+            known |= {key: draft.lead for key in keys if key}
+    return plans
 
 
 async def carry_out(planned: Plan, capture: Capture, work: Work) -> None:
@@ -68,6 +83,18 @@ async def carry_out(planned: Plan, capture: Capture, work: Work) -> None:
         await _create(capture, planned.lead, work)
     else:
         work.emit(capture.refuse(planned.reason, work.now))
+
+
+def _drafted(capture: Capture, work: Work, why_not: str = "") -> Plan:
+    """A new lead, or why there can be none."""
+    if reason := why_not or capture.missing:
+        return Plan(reason=reason)
+    try:
+        lead = _lead(capture, work)
+    except InvalidFields as wrong:
+        return Plan(reason="; ".join(f"{path}: {said}" for path, said in wrong.violations))
+    capture.email, capture.phone, capture.channel = lead.email, lead.phone, lead.channel
+    return Plan(lead=lead)
 
 
 def _lead(capture: Capture, work: Work) -> Lead:
@@ -105,7 +132,11 @@ async def _same_person(lead: Lead, work: Work) -> Lead | None:
 
 async def _live(lead_id: str, work: Work) -> Lead | None:
     lead = await work.find_one(Lead, id=lead_id)
-    return lead if lead and lead.state in LIVE and not lead.archive_time and work.sees(lead) else None
+    return lead if lead and _is_live(lead) and work.sees(lead) else None
+
+
+def _is_live(lead: Lead) -> bool:
+    return lead.state in LIVE and not lead.archive_time
 
 
 async def _create(capture: Capture, lead: Lead, work: Work) -> None:
@@ -132,5 +163,6 @@ async def _add(capture: Capture, lead: Lead, work: Work) -> None:
     if changed:
         tidy(work)(lead)
         work.emit(LeadUpdated(lead=lead, fields=changed, event_time=work.now))
-    await waking.wake(lead, WakeCause.ANSWER, capture.contact_time or work.now, work)
+    if capture.kind is not Kind.PROSPECT:  # of whom a source tells, and who did not turn to anybody
+        await waking.wake(lead, WakeCause.ANSWER, capture.contact_time or work.now, work)
     work.emit(capture.take(lead.name, lead.owner, lead.team, lead.journey_id, new=False, at=work.now))

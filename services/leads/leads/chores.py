@@ -9,6 +9,7 @@ from leads import (
     model_training,
     notifying,
     overdue,
+    prospecting,
     scorekeeping,
 )
 
@@ -18,6 +19,7 @@ CHORES = (
     overdue.look,
     notifying.prune,
     bulk_editing.prune,
+    prospecting.prune,
     scorekeeping.keep_scores,
     model_training.train_models,
     approaching.count_tries,

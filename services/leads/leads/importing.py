@@ -39,7 +39,7 @@ async def import_rows(
     rows = [row if isinstance(row, str) else _read(row, work) for row in given]
     leads = [row for row in rows if isinstance(row, Lead)]
     known = await work.by_external_ids(Lead, [key for lead in leads for key in lead.external_ids])
-    people = await _people(leads, work)
+    people = await people_known(leads, work)
     by_email = await _by_email(people, work) if request.match_email else None
     results = []
     for message, row in zip(given, rows, strict=True):
@@ -88,7 +88,7 @@ def _read(row: leads_pb2.Lead, work: Work) -> Lead | str:
         return "; ".join(f"{path}: {said}" for path, said in wrong.violations)
 
 
-async def _people(leads: list[Lead], work: Work) -> dict[str, tuple[str, str]]:
+async def people_known(leads: Sequence[Lead], work: Work) -> dict[str, tuple[str, str]]:
     """E-mail address or phone digits → the open lead that has them, and its journey."""
     emails = sorted({lead.email for lead in leads if lead.email})
     phones = sorted({number for lead in leads for number in numbers(lead)})

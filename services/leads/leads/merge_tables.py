@@ -51,6 +51,7 @@ STAY |= {"lead_enrichments", "lead_import_rows", "duplicate_candidates", "own_da
 STAY |= {"lead_keys"}  # triggers keep them beside their lead
 STAY |= {"lead_bulk_edits", "lead_bulk_edit_items"}
 STAY |= {"nurture_stays"}  # on which path that one lead was; the one that goes on is on its own
+STAY |= {"prospects"}  # what it became, and what was known when it was found
 CASTS = dict.fromkeys(WHOSE, "text") | {"journey_id": "uuid"}
 KEEP_LINK = (
     "INSERT INTO lead_merge_links (merge_id, kind, record_id, was) VALUES ($1::uuid, $2::text, $3::uuid, $4::jsonb)"

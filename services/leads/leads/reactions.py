@@ -25,6 +25,7 @@ from leads import (
     notifying,
     nurture_tables,
     own_data_tables,
+    prospect_tables,
     responding,
     score_tables,
     tables,
@@ -60,6 +61,13 @@ def know_who_shares_what(event: marketing_events.MaterialLinkCreated, _: Event) 
     """Also of one that was withdrawn: a form that was opened before may still be sent."""
     link = event.material_link
     return tables.PUT_MATERIAL_LINK, link.name, link.material, link.owner
+
+
+@on(marketing_events.AddressSuppressed, marketing_events.SuppressionLifted, keep=latest)
+def know_who_is_not_written_to(event: marketing_events.AddressSuppressed, _: Event) -> Statement:
+    """By keyed hashes: prospects with such an address lose it, also those of people who were erased."""
+    lifted = event.suppression.HasField("lift_time")
+    return prospect_tables.LIFT if lifted else prospect_tables.SUPPRESS, event.suppression.name
 
 
 @on(marketing_events.TouchRecorded, keep=every)

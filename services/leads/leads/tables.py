@@ -45,6 +45,7 @@ from leads import (
     merge_tables,
     nurture_tables,
     own_data_tables,
+    prospect_tables,
     score_tables,
 )
 from leads.domain.assignment.assignee import Assignee
@@ -293,7 +294,7 @@ RECORDS |= {AssignmentRun: runs, Capture: captures, LeadOperation: spine.operati
 RECORDS |= follow_up_tables.RECORDS | score_tables.RECORDS | merge_tables.RECORDS
 RECORDS |= delivery_tables.RECORDS | duplicate_tables.RECORDS | import_tables.RECORDS
 RECORDS |= enrichment_tables.RECORDS | bulk_edit_tables.RECORDS | call_tables.RECORDS
-RECORDS |= own_data_tables.RECORDS | nurture_tables.RECORDS
+RECORDS |= own_data_tables.RECORDS | nurture_tables.RECORDS | prospect_tables.RECORDS
 
 
 def _merged_that_had(column: Column[str], asked: str) -> Select[Any]:

@@ -22,6 +22,7 @@ class Kind(Enum):
     EMAIL = 4
     REFERRAL = 5
     FEEDBACK = 6
+    PROSPECT = 7
 
 
 class CaptureState(Enum):
@@ -85,10 +86,10 @@ class Capture(LeadFields, Record):
 
     @property
     def missing(self) -> str:
-        """Why no lead can be made of it; empty if one can. What somebody typed himself, or a customer said, is worth
-        keeping without a way to reach them; who writes through a machine can be asked for one."""
+        """Why no lead can be made of it; empty if one can. What somebody typed or chose himself, or a customer said, is
+        worth keeping without a way to reach them; who writes through a machine can be asked for one."""
         reachable = bool(self.email or self.phone)
-        if self.kind in (Kind.QUICK_ENTRY, Kind.REFERRAL, Kind.FEEDBACK):
+        if self.kind in (Kind.QUICK_ENTRY, Kind.REFERRAL, Kind.FEEDBACK, Kind.PROSPECT):
             return "" if self.called else "display_name: says neither who it is nor how to reach them"
         return "" if reachable else "phone: has neither a phone number nor an e-mail address"
 

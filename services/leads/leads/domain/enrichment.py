@@ -18,6 +18,9 @@ PERSON = "person"
 OWN_DATA = "own_data"  # whoever the lead is about, by their link
 SIZE, LABEL = "company_size", "labels."
 MOST_LABELS = 50
+# Addresses anybody may have tell nothing of a company.
+FREE_MAIL = {"gmail.com", "outlook.com", "hotmail.com", "yahoo.com", "icloud.com", "abv.bg", "mail.bg", "sapo.pt"}
+FREE_MAIL |= {"qq.com", "163.com", "126.com", "proton.me", "gmx.net"}
 
 
 class EnrichmentState(Enum):
@@ -200,6 +203,14 @@ def apply(lead: Lead, proposals: Sequence[EnrichmentProposal]) -> list[str]:
 
 def pointed(document: Any, pointer: str) -> str:
     """The value of a JSON document at a pointer (RFC 6901) as text; empty if there is no plain value."""
+    value = found_at(document, pointer)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    return " ".join(str(value)[:1000].split())
+
+
+def found_at(document: Any, pointer: str) -> Any:
+    """What stands in a JSON document at a pointer (RFC 6901); None if nothing."""
     for part in pointer.split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")
         if isinstance(document, dict):
@@ -207,7 +218,5 @@ def pointed(document: Any, pointer: str) -> str:
         elif isinstance(document, list) and key.isascii() and key.isdigit() and int(key[:6]) < len(document):
             document = document[int(key[:6])]
         else:
-            return ""
-    if isinstance(document, bool) or not isinstance(document, str | int):
-        return ""
-    return " ".join(str(document)[:1000].split())
+            return None
+    return document

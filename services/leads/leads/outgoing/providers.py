@@ -50,11 +50,13 @@ def outgoing() -> Outgoing:
 
 async def check(_: object) -> None:
     """Ends a process that could not send, with a sentence that says why."""
+    from leads.outgoing.prospect_sources import prospect_sources
     from leads.outgoing.sources import sources
 
     try:
         outgoing()
         sources()
+        prospect_sources()
     except Misconfigured as wrong:
         stop(str(wrong))
 

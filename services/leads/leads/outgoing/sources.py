@@ -10,7 +10,7 @@ from string import Formatter
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from leads.domain.enrichment import OWN_DATA, PERSON, known, pointed
+from leads.domain.enrichment import FREE_MAIL, OWN_DATA, PERSON, known, pointed
 from leads.domain.lead import Lead
 from leads.outgoing.outside import Call, address, ask
 from leads.outgoing.providers import Misconfigured
@@ -19,9 +19,6 @@ SHAPE = "ENRICHMENT_SOURCES is a list of {source, url, headers, fields, ttl_hour
 KEYS = {"source", "url", "headers", "fields", "ttl_hours", "on_create"}
 PLACES = {"company", "domain", "country", "region"}
 MOST_HOURS = 24 * 30
-# Addresses anybody may have tell nothing of a company.
-FREE_MAIL = {"gmail.com", "outlook.com", "hotmail.com", "yahoo.com", "icloud.com", "abv.bg", "mail.bg", "sapo.pt"}
-FREE_MAIL |= {"qq.com", "163.com", "126.com", "proton.me", "gmx.net"}
 
 
 @dataclass(frozen=True, repr=False)

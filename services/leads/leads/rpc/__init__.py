@@ -21,6 +21,7 @@ from crm.leads.v1 import (
     nurture_pb2,
     operations_pb2,
     own_data_pb2,
+    prospects_pb2,
     quality_pb2,
     responses_pb2,
     scores_pb2,
@@ -54,6 +55,7 @@ from leads.rpc.notifications import Notifications
 from leads.rpc.nurture import Nurture
 from leads.rpc.operations import Operations
 from leads.rpc.own_data import OwnDataCalls
+from leads.rpc.prospects import Prospects
 from leads.rpc.quality import Quality
 from leads.rpc.responses import Responses
 from leads.rpc.score_settings import ScoreSettingsCalls
@@ -167,6 +169,10 @@ class LeadImportMappingService(ImportMappings):
     descriptor = import_mappings_pb2.DESCRIPTOR.services_by_name["LeadImportMappingService"]
 
 
+class ProspectService(Prospects):
+    descriptor = prospects_pb2.DESCRIPTOR.services_by_name["ProspectService"]
+
+
 SERVICES: tuple[type, ...] = (
     LeadService,
     AssignmentService,
@@ -194,4 +200,5 @@ SERVICES: tuple[type, ...] = (
     ScoringModelService,
     LeadQualityService,
     LeadBulkEditService,
+    ProspectService,
 )

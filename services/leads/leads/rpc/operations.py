@@ -11,6 +11,7 @@ from leads import bulk_editing
 from leads.calling import FILL
 from leads.domain.lead import Lead
 from leads.domain.operation import LeadOperation
+from leads.prospecting import RUN
 from leads.reverting import REVERT
 
 
@@ -20,7 +21,7 @@ async def _export(operation: LeadOperation, work: Work) -> bool:
 
 
 EXPORT = Task("export", "leads.export", _export)
-TASKS = {task.kind: task for task in (EXPORT, REVERT, FILL, *bulk_editing.TASKS)}
+TASKS = {task.kind: task for task in (EXPORT, REVERT, FILL, RUN, *bulk_editing.TASKS)}
 
 
 class Operations:
