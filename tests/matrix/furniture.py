@@ -26,7 +26,7 @@ from leads.domain.lead_score import LeadScore
 from leads.domain.merge import LeadMerge
 from leads.domain.notification import Notification, NotificationKind
 from leads.domain.operation import LeadOperation
-from leads.domain.own_data import OwnDataLink, hash_of
+from leads.domain.own_data import OwnDataLink
 from leads.domain.prospect import Prospect
 from leads.domain.prospect_search import ProspectCriteria, ProspectSearch
 from leads.domain.response import LeadResponse
@@ -50,8 +50,6 @@ from recipes import (
     MAPPING,
     MATERIAL,
     NEW_LEADS,
-    OWN_LEAD,
-    OWN_TOKEN,
     PAGE,
     POLICY,
     STAGES,
@@ -166,10 +164,7 @@ async def _leads(stage: Any) -> None:
         notification="notifications/any", lead="leads/any", owner="", due_time=None, **failed, **known
     )
     stage.templates["lead enrichment"] = ("leads", LeadEnrichment(lead="leads/any", **known))
-    link = OwnDataLink(lead="leads/any", expire_time=tomorrow, **known)
-    stage.templates["own data link"] = ("leads", link)
-    theirs = replace(link, id=OWN_LEAD.split("/")[1], lead=OWN_LEAD, token_hash=hash_of(OWN_TOKEN))
-    await stage.store([("lead", replace(stage.templates["lead"][1], id=theirs.id)), ("own data link", theirs)])
+    stage.templates["own data link"] = ("leads", OwnDataLink(lead="leads/any", expire_time=tomorrow, **known))
     criteria = ProspectCriteria(**BULGARIA)
     for archived in (None, begun):
         search = ProspectSearch(display_name="P", source="none", criteria=criteria, archive_time=archived, **known)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from chassis.values import new_id
+from leads.domain.own_data import hash_of
 
 NOBODY = "nobody@rosa.example"
 CHANNEL, PAGE = "channels/known", "landingPages/known"
 MATERIAL, TOKEN, DOCUMENT = "materials/known", "knowntoken", "https://rosa.example/oven.pdf"
-OWN_TOKEN, OWN_LEAD = "knownsecret", f"leads/{new_id()}"
 POLICY = f"assignmentPolicies/{new_id()}"
 IMPORT, MAPPING = new_id(), "leadImportMappings/known"
 COLUMNS = [{"column": "姓名", "field": "display_name"}]
@@ -90,6 +90,13 @@ def _shared(cell: Cell) -> dict[str, Any]:
     """The lead at this place has a link to its person's own data."""
     cell.beside("own data link", id=cell.name.partition("/")[2], lead=cell.name, token_hash=new_id())
     return {}
+
+
+def _with_its_token(cell: Cell) -> dict[str, Any]:
+    """There is a lead of whose person somebody has the link."""
+    token, lead = new_id(), cell.beside("lead")
+    cell.beside("own data link", id=lead.partition("/")[2], lead=lead, token_hash=hash_of(token))
+    return {"token": token}
 
 
 def _pair(cell: Cell) -> str:
@@ -209,8 +216,8 @@ RECIPES: dict[str, Recipe] = {
     "ShareOwnData": target("lead"),
     "WithdrawOwnData": Recipe("target", "lead", _shared),
     "GetOwnDataLink": target("own data link"),
-    "GetOwnData": nothing(token=OWN_TOKEN),
-    "UpdateOwnData": nothing(token=OWN_TOKEN, own_data={"region": "Faro"}),
+    "GetOwnData": Recipe("nothing", "", _with_its_token),
+    "UpdateOwnData": Recipe("nothing", "", lambda cell: {"own_data": {"region": "Faro"}} | _with_its_token(cell)),
     "ListProspectSources": nothing(),
     "CreateProspectSearch": named("prospect_search", source="none", criteria=BULGARIA),
     "GetProspectSearch": target("prospect search"),
