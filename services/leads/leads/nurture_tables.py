@@ -64,14 +64,14 @@ PAST = Query(
         " AND (stay.leave_time IS NOT NULL OR l.state <> 'NURTURING') GROUP BY 1, 2"
     )
 )
-# Of states the newest leads, each state read from the index of its own.
+# Of each state the newest leads, from the index of its own. Whoever asks puts them together: several of these are a
+# sort that Postgres thinks much larger than it is.
 NEWEST = Query(
     text(
         "SELECT one.id::text AS id, asked.name AS state, one.nurture_path AS path"
         " FROM unnest(CAST(:states AS text[])) AS asked(name)"
         " CROSS JOIN LATERAL (SELECT id, nurture_path FROM leads WHERE state = asked.name AND archive_time IS NULL"
         f" AND {IN_REACH} ORDER BY id DESC LIMIT {MOST_SIMULATED + 1}) one"
-        f" ORDER BY one.id DESC LIMIT {MOST_SIMULATED + 1}"
     )
 )
 ON_IT = Query(

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 from chassis.convert import from_message, moment, to_message
 from chassis.errors import InvalidFields
@@ -40,7 +41,7 @@ class Nurture:
             await nurturing.check(tried, work)
         states = [State.NURTURING.name, *(State(state).name for state in request.states)]
         rows = await work.rows(nurture_tables.NEWEST, states=states, **work.sight())
-        looked_at = rows[: nurture_tables.MOST_SIMULATED]
+        looked_at = sorted(rows, key=itemgetter("id"), reverse=True)[: nurture_tables.MOST_SIMULATED]
         now = Counter(row["path"] for row in looked_at if row["state"] == State.NURTURING.name)
         then = defaultdict[str, list[str]](list)
         for decision in await nurturing.decisions(tried.paths, [row["id"] for row in looked_at], work):
