@@ -1,25 +1,21 @@
 """How Postgres finds whom paths are for, who is on them and what became of them, among 20,000 leads."""
 
-import json
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
 import pytest
 from chassis.identity import service_caller
 from chassis.work import Work
 from harness import start
 from lead_calls import create
-from leads import nurture_tables, nurturing, tables
+from leads import nurture_tables, nurturing
 from leads.domain.nurture import NurturePath
-from list_plans import check_reads_few, nodes, plan_of
+from list_plans import OF_ONE, analyze, check_reads_few, explained, many_leads, nodes, plan_of
 from nurture_calls import call
 
 MANY = 20_000
-ID = "('00000000-0000-7000-8000-0' || lpad(to_hex(n), 11, '0'))::uuid"
-GIVEN = ("id", "state", "nurture_path", "owner", "team")
 STAYS = (
     "INSERT INTO nurture_stays (id, lead_id, path, enter_time, leave_time, woken, sleeps_through, told)"
-    f" SELECT gen_random_uuid(), {ID}, 'p' || n % 20, now() - n * interval '1 hour',"
+    f" SELECT gen_random_uuid(), {OF_ONE}, 'p' || n % 20, now() - n * interval '1 hour',"
     " CASE WHEN n % 100 > 0 THEN now() END, n % 100 > 0, '[]', '{}' FROM generate_series(1, {MANY}) n"
 ).replace("{MANY}", str(MANY))
 
@@ -28,26 +24,15 @@ STAYS = (
 async def company(backend, issuer):
     running = await start("leads", backend, issuer)
     await create(running)
-    columns = ", ".join(f'"{column.name}"' for column in tables.leads.columns if column.name not in GIVEN)
-    await running.rows(
-        f"INSERT INTO leads ({', '.join(GIVEN)}, {columns})"
-        f" SELECT {ID}, CASE WHEN n % 100 = 0 THEN 'NURTURING' ELSE 'NEW' END,"
-        " CASE WHEN n % 100 = 0 THEN 'p' || n % 20 ELSE '' END, 'users/p' || n % 50, 'teams/north', "
-        f" {columns} FROM (SELECT {columns} FROM leads LIMIT 1) one, generate_series(1, {MANY}) n"
-    )
+    peace = {
+        "state": "CASE WHEN n % 100 = 0 THEN 'NURTURING' ELSE 'NEW' END",
+        "nurture_path": "CASE WHEN n % 100 = 0 THEN 'p' || n % 20 ELSE '' END",
+    }
+    await many_leads(running, MANY, owner="'users/p' || n % 50", team="'teams/north'", **peace)
     await running.rows(STAYS)
-    owner = await asyncpg.connect(running.database.owner_url)
-    await owner.execute("ANALYZE leads; ANALYZE nurture_stays")
-    await owner.close()
+    await analyze(running, "leads", "nurture_stays")
     yield running
     await running.stop()
-
-
-async def plan(company, sql, arguments, generic):
-    async with company.process.context.database.transaction() as connection:
-        await connection.execute(f"SET LOCAL plan_cache_mode = force_{'generic' if generic else 'custom'}_plan")
-        told = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *arguments)
-    return [*nodes(json.loads(told)[0]["Plan"])], told
 
 
 NOW = datetime.now(UTC)
@@ -69,9 +54,9 @@ INDEXES = {
 @pytest.mark.parametrize("name", INDEXES)
 async def test_what_paths_ask_is_read_from_an_index(company, name, generic):
     query = getattr(nurture_tables, name)
-    found, told = await plan(company, query.sql, query.arguments(ASKED), generic)
-    assert INDEXES[name] in {one.get("Index Name") for one in found}, told
-    assert not [one for one in found if one["Node Type"] == "Seq Scan"], told
+    found = [*nodes(await explained(company, query.sql, query.arguments(ASKED), generic=generic))]
+    assert INDEXES[name] in {one.get("Index Name") for one in found}, found
+    assert not [one for one in found if one["Node Type"] == "Seq Scan"], found
 
 
 @pytest.mark.parametrize("generic", [False, True], ids=["known", "unknown"])
@@ -88,8 +73,8 @@ async def test_the_leads_on_no_path_are_listed_too(company):
 async def test_a_stay_is_followed_by_its_lead(company):
     asked = (nurture_tables.FOLLOW, [f"leads/{ASKED['lead']}", NOW, True]), (nurture_tables.LEAVE, [ASKED["lead"], NOW])
     for sql, given in asked:
-        found, told = await plan(company, sql, given, generic=True)
-        assert not [one for one in found if one["Node Type"] == "Seq Scan"], told
+        found = [*nodes(await explained(company, sql, given, generic=True))]
+        assert not [one for one in found if one["Node Type"] == "Seq Scan"], found
 
 
 async def test_however_many_paths_and_leads_few_queries_are_asked(company, monkeypatch):
@@ -120,10 +105,10 @@ async def test_of_one_lead_its_scores_are_looked_up_by_its_key(company, monkeypa
     paths = [NurturePath(path="a", filter='score >= 40 AND labels:vip AND channel = "channels/x"', days=1)]
     await nurturing.decisions(paths, ASKED["leads"], Work(company.process.context, service_caller("leads")))
     ((sql, arguments),) = [one for one in asked if "AS place" in one[0]]
-    found, told = await plan(company, sql, arguments, generic=False)
+    found = [*nodes(await explained(company, sql, arguments, generic=False))]
     read = [one for one in found if one.get("Relation Name") == "leads"]
-    assert read, told
-    assert all(one["Node Type"].startswith("Index") for one in read), told
+    assert read, found
+    assert all(one["Node Type"].startswith("Index") for one in read), found
 
 
 async def test_a_simulation_looks_at_the_newest_and_says_that_there_are_more(company):

@@ -1,15 +1,12 @@
 """How Postgres finds a link to own data among 20,000: by its secret's hash, and by its lead."""
 
-import json
-
-import asyncpg
 import pytest
 from chassis.records import names
 from chassis.values import new_id
 from harness import PEOPLE, start
 from leads import own_data_tables
 from leads.domain.own_data import OwnDataLink, hash_of
-from list_plans import nodes
+from list_plans import analyze, explained, nodes
 
 LINKS = """
 INSERT INTO own_data_links
@@ -24,9 +21,7 @@ FROM (SELECT n, gen_random_uuid() AS id FROM generate_series(1, 20000) AS n) mad
 async def company(backend, issuer):
     running = await start("leads", backend, issuer, PEOPLE)
     await running.rows(LINKS)
-    owner = await asyncpg.connect(running.database.owner_url)
-    await owner.execute("ANALYZE own_data_links")
-    await owner.close()
+    await analyze(running, "own_data_links")
     yield running
     await running.stop()
 
@@ -46,9 +41,7 @@ def asked(company, what):
 @pytest.mark.parametrize("what", ["opened", "handed over", "forgotten"])
 async def test_a_link_is_found_by_an_index(company, what, generic):
     sql, arguments, index = asked(company, what)
-    async with company.process.context.database.transaction() as connection:
-        await connection.execute(f"SET LOCAL plan_cache_mode = force_{'generic' if generic else 'custom'}_plan")
-        told = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *arguments)
-    found = [*nodes(json.loads(told)[0]["Plan"])]
-    assert not [one for one in found if one["Node Type"] == "Seq Scan"], told
-    assert index in {one.get("Index Name") for one in found}, told
+    plan = await explained(company, sql, arguments, generic=generic)
+    found = [*nodes(plan)]
+    assert not [one for one in found if one["Node Type"] == "Seq Scan"], plan
+    assert index in {one.get("Index Name") for one in found}, plan

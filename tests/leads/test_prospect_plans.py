@@ -2,13 +2,12 @@
 
 import json
 
-import asyncpg
 import pytest
 from chassis.values import new_id
 from harness import PEOPLE, start
 from leads import prospect_tables
 from leads.domain.prospect import Prospect
-from list_plans import nodes
+from list_plans import OF_ONE, analyze, explained, nodes
 
 from chassis import filtering, statements
 
@@ -18,7 +17,7 @@ ROWS = f"""
 INSERT INTO prospects (id, version, create_time, update_time, owner, team, prospect_search, source, country, lead,
  state, key, source_key, currency, decided_by, expire_time, decide_time, fetch_time, display_name, company, website,
  region, city, industry, job_title, email, phone, employees, revenue, competitors, unfit_fields, withheld)
-SELECT ('00000000-0000-7000-8000-0' || lpad(to_hex(n), 11, '0'))::uuid, 1, now(), now(), 'users/p' || n % 50,
+SELECT {OF_ONE}, 1, now(), now(), 'users/p' || n % 50,
  'teams/t' || n % 10, CASE WHEN n % {SEARCHES} = 0 THEN '{SEARCH}' ELSE 'prospectSearches/' || n % {SEARCHES} END,
  'registry', chr(65 + n % 26) || 'A', CASE WHEN n % 100 = 0 THEN 'leads/' || n ELSE '' END,
  CASE WHEN n % 400 = 0 THEN 'DISMISSED' WHEN n % 100 = 0 THEN 'ACCEPTED' ELSE 'NEW' END, 'key' || n, '', '', '',
@@ -41,18 +40,9 @@ LISTS = [
 async def company(backend, issuer):
     running = await start("leads", backend, issuer, PEOPLE)
     await running.rows(ROWS)
-    owner = await asyncpg.connect(running.database.owner_url)
-    await owner.execute("ANALYZE prospects")
-    await owner.close()
+    await analyze(running, "prospects")
     yield running
     await running.stop()
-
-
-async def explain(company, sql, arguments, *, generic):
-    async with company.process.context.database.transaction() as connection:
-        await connection.execute(f"SET LOCAL plan_cache_mode = force_{'generic' if generic else 'custom'}_plan")
-        told = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *arguments)
-    return json.loads(told)[0]["Plan"]
 
 
 def check_reads_few(plan, most):
@@ -73,7 +63,7 @@ async def test_a_page_of_prospects_is_read_by_an_index(company, text, generic):
 
     conditions = filtering.to_sql(filtering.parse(text), prospect_tables.prospects, bind)
     sql = statements.page(mapper, conditions, after="", owner="", teams="", limit=bind(51, "bigint"))
-    check_reads_few(await explain(company, sql, arguments, generic=generic), 1000)
+    check_reads_few(await explained(company, sql, arguments, generic=generic, run=True), 1000)
 
 
 GIVEN = {
@@ -86,10 +76,10 @@ GIVEN = {
 @pytest.mark.parametrize("name", ["KNOWN", "COUNT"])
 async def test_what_is_known_and_how_much_there_is_is_read_by_an_index(company, name, generic):
     query = getattr(prospect_tables, name)
-    check_reads_few(await explain(company, query.sql, query.arguments(GIVEN), generic=generic), 1000)
+    check_reads_few(await explained(company, query.sql, query.arguments(GIVEN), generic=generic, run=True), 1000)
 
 
 async def test_what_is_over_is_found_by_its_time(company):
     """Nothing is; and nothing is looked at."""
-    plan = await explain(company, f"{prospect_tables.PRUNE}", [], generic=False)
+    plan = await explained(company, f"{prospect_tables.PRUNE}", [], generic=False, run=True)
     check_reads_few(plan, 10)
