@@ -167,7 +167,8 @@ def services_table() -> str:
     for service in SERVICES:
         file = image[f"crm/{package(service)}/v1/{package(service)}.proto"]
         purpose = comment(file, 6, 0)
-        count = sum(len(entry.method) for entry in file.service)
+        mine = [one for one in image.values() if one.package == file.package]
+        count = sum(len(entry.method) for one in mine for entry in one.service)
         emitted = len(image[f"crm/{package(service)}/v1/events.proto"].message_type) if _has_events(service) else 0
         heard = sorted(
             {
