@@ -112,12 +112,12 @@ async def test_duplicates_are_looked_up_in_indexes_however_many_leads_there_are(
         "id": "gen_random_uuid()",
         "email": "'q' || n || '@example.com'",
         "phone_digits": "(n + 70000000)::text",
-        "match_keys": "jsonb_build_array('d:' || n, 'c:' || n % 500, 'p:' || n, 'c:common')",
+        "match_keys": "jsonb_build_array('d:q' || n, 'c:q' || n % 500, 'p:q' || n, 'c:common')",
     }
     columns, values = ", ".join(names), ", ".join(varied.get(name, name) for name in names)
     filled = f"INSERT INTO leads ({columns}) SELECT {values} FROM leads, generate_series(1, 20000) n WHERE id = $1"
     query = duplicate_tables.SHARING_A_KEY
-    asked = {"keys": ["d:7", "c:7", "p:7"], "email": "q7@example.com", "digits": "70000007"}
+    asked = {"keys": ["d:q7", "c:q7", "p:q7"], "email": "q7@example.com", "digits": "70000007"}
     sight = {"everything": True, "me": ["users/ana"], "teams": ["teams/emea"]}
     connection = await asyncpg.connect(leads.database.owner_url)
     try:
