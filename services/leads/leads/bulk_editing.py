@@ -14,9 +14,9 @@ from chassis.convert import to_message
 from chassis.custom_values import settle
 from chassis.errors import CrmError, FailedPrecondition, InvalidFields, RecordNotFound, StaleEtag
 from chassis.operations import Task
-from chassis.persons import Person
+from chassis.persons import Person, names_of
 from chassis.unattended import forgetting
-from chassis.values import id_of, is_uuid
+from chassis.values import is_uuid
 from chassis.work import Work
 from crm.leads.v1 import leads_pb2
 
@@ -132,7 +132,7 @@ prune = forgetting("bulk edits", tables.PRUNE)
 
 async def forget(person: Person, work: Work) -> int:
     """What bulk edits know of an erased person's leads; how many rows."""
-    ids = [id_of(name) for name in person.records if name.startswith("leads/") and is_uuid(id_of(name))]
+    ids = [one for one in names_of(person.records, "leads") if is_uuid(one)]
     return len(await work.context.database.fetch(tables.FORGET_LEADS, [ids], work.connection))
 
 

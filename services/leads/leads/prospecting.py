@@ -13,9 +13,9 @@ from typing import Any
 from chassis.errors import CrmError, FailedPrecondition, Unavailable
 from chassis.operations import Task
 from chassis.personal_data import PrivacyKeyMissing
-from chassis.persons import MarkKind, Person, address, keyed_hash
+from chassis.persons import MarkKind, Person, address, keyed_hash, names_of
 from chassis.unattended import forgetting
-from chassis.values import id_of, is_uuid
+from chassis.values import is_uuid
 from chassis.work import Work
 
 from chassis import reach
@@ -198,7 +198,7 @@ async def _accounts(prospects: Sequence[Prospect], work: Work) -> dict[str, str]
 
 async def forget(person: Person, work: Work) -> int:
     """Who was erased is not found again, by whatever source tells of them; how many rows."""
-    ids = [id_of(name) for name in person.records if name.startswith("prospects/") and is_uuid(id_of(name))]
+    ids = [one for one in names_of(person.records, "prospects") if is_uuid(one)]
     names = [_suppression(mark.digest) for mark in person.marks if mark.kind is MarkKind.EMAIL]
     fetch = work.context.database.fetch
     dismissed = await fetch(prospect_tables.DISMISS_ERASED, [ids], work.connection)
