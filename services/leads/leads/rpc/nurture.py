@@ -1,11 +1,9 @@
 """Calls about nurture paths."""
 
 from collections import Counter, defaultdict
-from datetime import datetime, timedelta
 from operator import itemgetter
 
-from chassis.convert import from_message, moment, to_message
-from chassis.errors import InvalidFields
+from chassis.convert import from_message, to_message
 from chassis.work import Work
 from crm.leads.v1 import nurture_pb2
 
@@ -13,9 +11,9 @@ from leads import nurture_tables, nurturing
 from leads.domain.lead import Lead
 from leads.domain.nurture import NurtureSettings, NurtureSettingsUpdated
 from leads.domain.state import State
+from leads.rpc.periods import period
 
 MOST_EXAMPLES = 10
-PERIOD = timedelta(days=30)
 Answer = nurture_pb2.SimulateNurtureSettingsResponse
 
 
@@ -58,7 +56,7 @@ class Nurture:
     async def GetNurtureReport(
         self, request: nurture_pb2.GetNurtureReportRequest, work: Work
     ) -> nurture_pb2.NurtureReport:
-        start, end = _period(request, work.now)
+        start, end = period(request, work.now)
         report = nurture_pb2.NurtureReport()
         rows = {
             row["path"]: dict(row)
@@ -81,13 +79,3 @@ class Nurture:
         explanation = to_message(told, nurture_pb2.NurtureExplanation)
         explanation.done = done is not None
         return explanation
-
-
-def _period(request: nurture_pb2.GetNurtureReportRequest, now: datetime) -> tuple[datetime, datetime]:
-    end = moment(request.end_time, "end_time") if request.HasField("end_time") else now
-    start = moment(request.start_time, "start_time") if request.HasField("start_time") else None
-    if start is None:
-        start = end - PERIOD if end.year > 1 else end
-    if start > end:
-        raise InvalidFields(("start_time", "is not after end_time"))
-    return start, end

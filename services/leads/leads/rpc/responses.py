@@ -1,17 +1,14 @@
 """Calls about how fast leads are answered."""
 
-from datetime import datetime, timedelta
-
 from chassis.calendars import CalendarUnknown
-from chassis.convert import moment
 from chassis.errors import InvalidFields
 from chassis.work import Page, Work
 from crm.leads.v1 import responses_pb2
 
 from leads import follow_up_tables
 from leads.domain.response import LeadResponse, ResponseSettings, ResponseSettingsUpdated, ResponseTarget
+from leads.rpc.periods import period
 
-PERIOD = timedelta(days=30)
 GroupBy = responses_pb2.GetResponseReportRequest.GroupBy
 
 
@@ -45,7 +42,7 @@ class Responses:
     async def GetResponseReport(
         self, request: responses_pb2.GetResponseReportRequest, work: Work
     ) -> responses_pb2.ResponseReport:
-        start, end = _period(request, work.now)
+        start, end = period(request, work.now)
         query = follow_up_tables.RESPONSE_REPORTS[GroupBy.Name(request.group_by or GroupBy.OWNER).lower()]
         rows = await work.rows(query, start=start, end=end, **work.sight())
         return responses_pb2.ResponseReport(rows=[_row(dict(row)) for row in rows])
@@ -67,13 +64,3 @@ def _row(found: dict[str, object]) -> responses_pb2.ResponseReport.Row:
     if row.met + row.missed:
         row.met_share = row.met / (row.met + row.missed)
     return row
-
-
-def _period(request: responses_pb2.GetResponseReportRequest, now: datetime) -> tuple[datetime, datetime]:
-    end = moment(request.end_time, "end_time") if request.HasField("end_time") else now
-    start = moment(request.start_time, "start_time") if request.HasField("start_time") else None
-    if start is None:
-        start = end - PERIOD if end.year > 1 else end
-    if start > end:
-        raise InvalidFields(("start_time", "is not after end_time"))
-    return start, end
