@@ -9,8 +9,8 @@ from typing import Any
 from leads.scoring.drift import over_time
 from leads.scoring.metrics import Bin, Metrics, measure
 
-MOST_JUDGED = 10_000  # leads; more would say the same
-MOST_LEARNED_FROM = 40_000  # leads, the latest before the cut: it is to be seen what such a model is worth, soon
+MOST_JUDGED = 5_000  # leads; more would say the same
+MOST_LEARNED_FROM = 30_000  # leads, the latest before the cut: it is to be seen what such a model is worth, soon
 
 
 @dataclass(frozen=True)
